@@ -1,0 +1,1 @@
+//! tricot-reference
