@@ -3,7 +3,7 @@
 use crate::index::{Index, LoopVar};
 use crate::scalar::{Binary, Unary};
 use serde::{Deserialize, Serialize};
-use std::ops::{Index as At};
+use std::ops::Index as At;
 use tricot_types::{DType, Poly};
 
 /// Index into an [`Exprs`] arena; operands always precede their users.
@@ -45,16 +45,33 @@ pub enum Expr {
     Size(Poly),
     /// An element of buffer number `buffer`. With a guard `(condition, otherwise)` memory is touched only where the
     /// condition holds; elsewhere the value is `otherwise`.
-    Load { buffer: u32, index: Index, guard: Option<(ExprId, ExprId)> },
+    Load {
+        buffer: u32,
+        index: Index,
+        guard: Option<(ExprId, ExprId)>,
+    },
     Unary(Unary, ExprId),
     Binary(Binary, ExprId, ExprId),
     /// Both arms may be evaluated.
-    Select { cond: ExprId, then: ExprId, other: ExprId },
-    Cast { from: ExprId, mode: CastMode },
+    Select {
+        cond: ExprId,
+        then: ExprId,
+        other: ExprId,
+    },
+    Cast {
+        from: ExprId,
+        mode: CastMode,
+    },
     /// The final value of accumulator `acc` of stage `stage` (a `Reduce`, or the contraction's own, stage 0 acc 0).
-    Acc { stage: u32, acc: u32 },
+    Acc {
+        stage: u32,
+        acc: u32,
+    },
     /// Inside a `Sequential` stage: the carried value at the start of this iteration; after the stage: the final one.
-    Carry { stage: u32, carry: u32 },
+    Carry {
+        stage: u32,
+        carry: u32,
+    },
 }
 
 /// A typed node. Arithmetic happens in `dtype` itself: a 16- or 8-bit float node is computed in f32 and rounded.

@@ -6,11 +6,36 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unary {
-    Neg, Abs, Sign, Floor, Ceil,
+    Neg,
+    Abs,
+    Sign,
+    Floor,
+    Ceil,
     /// To nearest, ties to even.
     Round,
-    Trunc, Sqrt, Rsqrt, Recip, Exp, Exp2, Expm1, Log, Log2, Log1p,
-    Sin, Cos, Tan, Asin, Acos, Atan, Sinh, Cosh, Tanh, Asinh, Acosh, Atanh, Erf,
+    Trunc,
+    Sqrt,
+    Rsqrt,
+    Recip,
+    Exp,
+    Exp2,
+    Expm1,
+    Log,
+    Log2,
+    Log1p,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Acosh,
+    Atanh,
+    Erf,
     /// Logical not of a bool.
     Not,
     /// Bitwise complement of an integer.
@@ -26,7 +51,9 @@ pub enum Unary {
 #[serde(rename_all = "snake_case")]
 pub enum Binary {
     /// Integers wrap.
-    Add, Sub, Mul,
+    Add,
+    Sub,
+    Mul,
     /// Floats: IEEE. Integers: truncated toward zero; division by zero gives 0, MIN / -1 gives MIN.
     Div,
     /// Integers: quotient rounded toward minus infinity. Floats: `floor(a / b)`.
@@ -41,11 +68,19 @@ pub enum Binary {
     Min,
     /// NaN if either is NaN.
     Max,
-    And, Or, Xor,
+    And,
+    Or,
+    Xor,
     /// Integers; shifts of at least the width give 0.
-    Shl, Shr,
+    Shl,
+    Shr,
     /// bool results; comparisons with NaN are false except `Ne`.
-    Eq, Ne, Lt, Le, Gt, Ge,
+    Eq,
+    Ne,
+    Lt,
+    Le,
+    Gt,
+    Ge,
 }
 
 impl Unary {

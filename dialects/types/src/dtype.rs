@@ -33,9 +33,23 @@ pub enum DType {
 impl DType {
     /// Every element type, in the order the documentation lists them.
     pub const ALL: [DType; 17] = [
-        DType::F64, DType::F32, DType::F16, DType::BF16, DType::F8E4M3, DType::F8E5M2,
-        DType::I64, DType::I32, DType::I16, DType::I8, DType::I4,
-        DType::U64, DType::U32, DType::U16, DType::U8, DType::U4, DType::Bool,
+        DType::F64,
+        DType::F32,
+        DType::F16,
+        DType::BF16,
+        DType::F8E4M3,
+        DType::F8E5M2,
+        DType::I64,
+        DType::I32,
+        DType::I16,
+        DType::I8,
+        DType::I4,
+        DType::U64,
+        DType::U32,
+        DType::U16,
+        DType::U8,
+        DType::U4,
+        DType::Bool,
     ];
 
     /// The name used in graph text, manifests and messages.

@@ -278,10 +278,6 @@ impl Poly {
             }
         }
     }
-
-    pub(crate) fn from_terms(terms: impl IntoIterator<Item = (Monomial, i64)>) -> Poly {
-        Poly::from_map(terms.into_iter().collect())
-    }
 }
 
 /// Greatest common divisor; `gcd(0, x)` is `|x|`.

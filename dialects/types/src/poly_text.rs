@@ -155,7 +155,9 @@ impl Parser<'_> {
                 return Err(self.error("a divisor must be at least 1"));
             }
             let numerator = match ceil {
-                true => product.checked_add(&Poly::constant(divisor - 1)).ok_or_else(|| self.error("coefficient overflow"))?,
+                true => product
+                    .checked_add(&Poly::constant(divisor - 1))
+                    .ok_or_else(|| self.error("coefficient overflow"))?,
                 false => product,
             };
             product = numerator.floor_div(divisor);

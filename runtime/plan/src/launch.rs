@@ -11,9 +11,16 @@ pub enum Step {
     Launch(Launch),
     /// Copies `bytes` bytes between two buffers (an aliased input that must be preserved, an output
     /// that is an input or a weight).
-    Copy { from: BufferId, to: BufferId, bytes: Poly },
+    Copy {
+        from: BufferId,
+        to: BufferId,
+        bytes: Poly,
+    },
     /// Fills a buffer with zero bytes.
-    Zero { buffer: BufferId, bytes: Poly },
+    Zero {
+        buffer: BufferId,
+        bytes: Poly,
+    },
 }
 
 /// One kernel launch.

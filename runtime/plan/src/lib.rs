@@ -8,5 +8,5 @@ pub mod manifest;
 pub mod memory;
 
 pub use launch::{CpuLaunch, GpuLaunch, How, Launch, Param, Step, Swizzle, TensorMap};
-pub use manifest::{Entry, Manifest, Plan, Port, TargetPlan, FORMAT_VERSION};
+pub use manifest::{Entry, FORMAT_VERSION, Manifest, Plan, Port, TargetPlan};
 pub use memory::{BufferId, PlanBuffer, Storage};
