@@ -84,6 +84,15 @@ impl Poly {
         self.terms.iter().map(|(m, c)| (m.as_slice(), *c))
     }
 
+    /// Terms and atoms, nested ones included: what a copy costs. Readers bound it before they multiply.
+    pub fn weight(&self) -> usize {
+        let atom = |(a, _): &(Atom, u32)| match a {
+            Atom::Symbol(_) => 1,
+            Atom::FloorDiv(p, _) => 1 + p.weight(),
+        };
+        self.terms.iter().map(|(m, _)| 1 + m.iter().map(atom).sum::<usize>()).sum()
+    }
+
     fn from_map(map: BTreeMap<Monomial, i64>) -> Poly {
         Poly { terms: map.into_iter().filter(|(_, c)| *c != 0).collect() }
     }

@@ -53,7 +53,12 @@ pub struct ParsePolyError {
 
 impl FromStr for Poly {
     type Err = ParsePolyError;
+    /// Refuses texts above 4096 bytes and products above 2048 terms and atoms, so that hostile text
+    /// such as `(a + b + c)^8 * …` costs bounded time and memory.
     fn from_str(text: &str) -> Result<Poly, ParsePolyError> {
+        if text.len() > MAX_TEXT {
+            return Err(ParsePolyError { message: format!("longer than {MAX_TEXT} bytes"), offset: MAX_TEXT });
+        }
         let mut parser = Parser { text: text.as_bytes(), at: 0, depth: 0 };
         let poly = parser.sum()?;
         parser.space();
@@ -63,6 +68,11 @@ impl FromStr for Poly {
         }
     }
 }
+
+/// Longest polynomial read, in bytes.
+const MAX_TEXT: usize = 4096;
+/// Heaviest product formed while reading ([`Poly::weight`]).
+const MAX_WEIGHT: usize = 2048;
 
 struct Parser<'a> {
     text: &'a [u8],
@@ -105,6 +115,14 @@ impl Parser<'_> {
         }
     }
 
+    fn multiply(&self, a: &Poly, b: &Poly) -> Result<Poly, ParsePolyError> {
+        let terms = |p: &Poly| p.terms().count();
+        if a.weight() * terms(b) + b.weight() * terms(a) > MAX_WEIGHT {
+            return Err(self.error("product with too many terms"));
+        }
+        a.checked_mul(b).ok_or_else(|| self.error("coefficient overflow"))
+    }
+
     fn sum(&mut self) -> Result<Poly, ParsePolyError> {
         self.depth += 1;
         if self.depth > 32 {
@@ -138,7 +156,7 @@ impl Parser<'_> {
         loop {
             if self.eat(b'*') {
                 let factor = self.power()?;
-                product = product.checked_mul(&factor).ok_or_else(|| self.error("coefficient overflow"))?;
+                product = self.multiply(&product, &factor)?;
                 continue;
             }
             let mark = self.at;
@@ -175,7 +193,7 @@ impl Parser<'_> {
         }
         let mut out = base.clone();
         for _ in 1..exponent {
-            out = out.checked_mul(&base).ok_or_else(|| self.error("coefficient overflow"))?;
+            out = self.multiply(&out, &base)?;
         }
         Ok(out)
     }
@@ -222,5 +240,23 @@ impl<'de> serde::Deserialize<'de> for Poly {
             Form::Number(value) => Ok(Poly::constant(value)),
             Form::Text(text) => text.parse().map_err(serde::de::Error::custom),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explosive_text_is_refused() {
+        for text in [
+            "(a + b + c + d + e + f + g + h + i + j)^8",
+            "((a + b + c + d)^3 floordiv 2 * (a + b + c)^4) floordiv 3 * (a + b + c + d + e)^4",
+        ] {
+            let error = text.parse::<Poly>().unwrap_err();
+            assert_eq!(error.message, "product with too many terms", "{text}");
+        }
+        assert!("a+".repeat(3000).parse::<Poly>().unwrap_err().message.starts_with("longer than"));
+        assert_eq!("(a + b + 1)^4".parse::<Poly>().unwrap().terms().count(), 15);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::memory::BufferId;
 use serde::{Deserialize, Serialize};
-use tricot_types::{DType, Poly};
+use tricot_types::{DType, Poly, Symbol};
 
 /// What happens next. Steps run in order.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -30,8 +30,13 @@ pub struct Launch {
     pub kernel: String,
     /// The plan's buffers, in the order of the kernel's own buffer list.
     pub buffers: Vec<BufferId>,
-    /// Values of the kernel's symbols, in the order of the kernel's own symbol list.
+    /// Values of the kernel's symbols, in the order of the kernel's own symbol list: polynomials over
+    /// the plan's symbols.
     pub symbols: Vec<Poly>,
+    /// Names of the kernel's symbols, one for each of `symbols`: the polynomials in `how` use them.
+    /// May be empty when `how` mentions the plan's symbols only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbol_names: Vec<Symbol>,
     pub how: How,
 }
 
