@@ -1,1 +1,3 @@
-//! tricot-runtime
+//! Reads bundles, binds them and launches kernels.
+
+pub mod cpu;

@@ -3,6 +3,7 @@
 //!
 //! The central type is [`Plan`]. This crate knows no graph, no device and no archive format.
 
+pub mod helpers;
 pub mod launch;
 pub mod manifest;
 pub mod memory;

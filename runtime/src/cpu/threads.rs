@@ -1,0 +1,108 @@
+//! The thread pool behind `parallel_for` and each thread's scratch memory.
+//!
+//! One pool serves the process; `TRICOT_THREADS` sets its size, else every core. A call made from inside a rayon pool
+//! stays in that pool, so an embedder may choose the threads. Chunks depend on the grain only, never on the threads.
+
+use rayon::prelude::*;
+use std::alloc::{Layout, alloc, dealloc};
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+/// A loop body of compiled code.
+pub(super) type Body = unsafe extern "C" fn(*const u8, i64, i64);
+
+/// Number of threads kernels use.
+pub fn threads() -> usize {
+    match rayon::current_thread_index() {
+        Some(_) => rayon::current_num_threads(),
+        None => pool().map_or(1, |p| p.current_num_threads()),
+    }
+}
+
+/// The process's pool; `None` when the system refuses threads, then everything runs on the caller's.
+fn pool() -> Option<&'static rayon::ThreadPool> {
+    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
+    POOL.get_or_init(|| {
+        let asked = std::env::var("TRICOT_THREADS").ok().and_then(|t| t.trim().parse::<usize>().ok());
+        let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+        let count = asked.filter(|n| *n > 0).unwrap_or_else(all).min(1024);
+        rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|i| format!("tricot-cpu-{i}")).build().ok()
+    })
+    .as_ref()
+}
+
+/// See [`tricot_plan::helpers::Slot::ParallelFor`].
+pub(super) unsafe extern "C" fn parallel_for(body: Body, context: *const u8, total: i64, grain: i64) {
+    let grain = grain.max(1);
+    if total <= grain || threads() == 1 {
+        // SAFETY: compiled code promises that the body accepts any sub-range of `0..total`.
+        return if total > 0 {
+            unsafe { body(context, 0, total) }
+        };
+    }
+    /// The context is shared read-only; the code behind it writes disjoint memory only.
+    struct Context(*const u8);
+    unsafe impl Sync for Context {}
+    let context = Context(context);
+    let context = &context;
+    let run = || {
+        (0..(total as u64).div_ceil(grain as u64)).into_par_iter().for_each(|chunk| {
+            let begin = chunk as i64 * grain;
+            // SAFETY: as above; chunks are disjoint.
+            unsafe { body(context.0, begin, total.min(begin.saturating_add(grain))) }
+        })
+    };
+    match rayon::current_thread_index() {
+        Some(_) => run(),
+        None => match pool() {
+            Some(pool) => pool.install(run),
+            // SAFETY: as above.
+            None => unsafe { body(context.0, 0, total) },
+        },
+    }
+}
+
+const ALIGN: usize = 64;
+
+/// A thread's scratch block; grows, never shrinks while the thread lives.
+struct Block {
+    at: *mut u8,
+    bytes: usize,
+}
+
+impl Block {
+    fn release(&mut self) {
+        if self.bytes > 0 {
+            // SAFETY: `at` came from `alloc` with this very layout.
+            unsafe { dealloc(self.at, Layout::from_size_align_unchecked(self.bytes, ALIGN)) };
+            self.bytes = 0;
+        }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Block> = const { RefCell::new(Block { at: std::ptr::null_mut(), bytes: 0 }) };
+}
+
+/// See [`tricot_plan::helpers::Slot::Scratch`].
+pub(super) unsafe extern "C" fn scratch(bytes: i64) -> *mut u8 {
+    let wanted = usize::try_from(bytes).ok().map(|b| b.max(ALIGN)).and_then(|b| b.checked_next_multiple_of(4096));
+    let Some(layout) = wanted.and_then(|b| Layout::from_size_align(b, ALIGN).ok()) else {
+        return std::ptr::null_mut();
+    };
+    SCRATCH.with_borrow_mut(|block| {
+        if block.bytes < layout.size() {
+            block.release();
+            // SAFETY: the size is not zero.
+            block.at = unsafe { alloc(layout) };
+            block.bytes = if block.at.is_null() { 0 } else { layout.size() };
+        }
+        block.at
+    })
+}
