@@ -1,0 +1,40 @@
+//! Which kernel family implements a description: one ordered list, the specialised families first.
+//!
+//! The central type is [`Family`]: a choice made for one [`KernelDesc`], with its launch and its emitter.
+
+use crate::kernel::Kernel;
+use tricot_kernel::{Body, KernelDesc};
+use tricot_plan::GpuLaunch;
+use tricot_types::{Diagnostic, SymbolTable};
+
+/// A way to run one kernel. Construction decides everything, so that `launch` and `emit` agree.
+pub trait Family {
+    /// Family and config for people, such as `simt 64x64x16`.
+    fn choice(&self) -> String;
+
+    /// Grid, block, shared memory and parameters. Polynomials are over the kernel's own symbols.
+    fn launch(&self) -> GpuLaunch;
+
+    /// Emits the body. Only what the description makes impossible is an error; nothing panics on a description that passed `check`.
+    fn emit(&self, kernel: &Kernel) -> Result<(), Diagnostic>;
+}
+
+/// Tries one family on a description; `None` means it declines.
+type Try = fn(&KernelDesc, &SymbolTable) -> Option<Box<dyn Family>>;
+
+/// In order of preference; the generic families at the end take every description of their anchor.
+const FAMILIES: &[Try] = &[];
+
+/// The family for a description.
+pub fn select(desc: &KernelDesc, symbols: &SymbolTable) -> Result<Box<dyn Family>, Diagnostic> {
+    FAMILIES.iter().find_map(|family| family(desc, symbols)).ok_or_else(|| {
+        let anchor = match &desc.body {
+            Body::Nest(_) => "a loop nest",
+            Body::Contraction(_) => "a contraction",
+            Body::SparseContraction(_) => "a 2:4 contraction",
+            Body::Attention(_) => "attention",
+        };
+        Diagnostic::error("TC0507", format!("no sm_90a kernel family takes {anchor} of this form"))
+            .at_name(format!("kernel `{}`", desc.name), "")
+    })
+}
