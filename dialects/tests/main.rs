@@ -1,0 +1,3 @@
+//! Tests of the dialects crate, one binary.
+
+mod text;
