@@ -1,0 +1,10 @@
+//! The generated pages of the book.
+
+use crate::run::{Outcome, cargo, check};
+
+/// Writes the op reference and the other pages made from code; a test fails when they are out of date.
+pub fn generate() -> Outcome {
+    let mut tests = cargo(&["test", "--package", "tricot-dialects", "--quiet", "generated"]);
+    tests.env("UPDATE", "1");
+    check(tests)
+}
