@@ -153,6 +153,11 @@ impl ConstantStore {
         self.names.get(&hash).map(String::as_str)
     }
 
+    /// The constant that carries a name; the lowest hash where several do.
+    pub fn by_name(&self, name: &str) -> Option<Hash> {
+        self.names.iter().find(|(_, n)| *n == name).map(|(h, _)| *h)
+    }
+
     /// All, in hash order.
     pub fn iter(&self) -> impl Iterator<Item = (Hash, &Constant)> {
         self.by_hash.iter().map(|(h, c)| (*h, c))

@@ -22,7 +22,8 @@ pub static ARGUMENT: OpDef = OpDef {
 pub static CONSTANT: OpDef = OpDef {
     name: "core.constant",
     summary: "A constant tensor of the module's store.",
-    doc: "In text: `dense<[1, 2]>` for small values, `blake3<hash>` for weights held beside the text.",
+    doc: "In text: `dense<[1, 2]>` for small values, `weight<\"name\">` or `blake3<hash>` for weights \
+          held in a safetensors file beside the text.",
     operands: &[],
     attrs: &[required("value", AttrKind::Constant, "the tensor")],
     results: &[result("value", "dtype and shape of the constant")],

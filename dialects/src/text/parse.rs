@@ -49,6 +49,7 @@ enum Literal {
     Dense(Vec<String>),
     Splat(String),
     Stored(Hash),
+    Named(String),
 }
 
 struct Parser<'a> {
@@ -487,11 +488,12 @@ impl Parser<'_> {
 
     fn literal(&mut self) -> Fallible<Literal> {
         let span = self.peek().span.clone();
-        let form = self.kind(Kind::Word, "dense<[…]>, splat<x> or blake3<hash>")?;
+        let form = self.kind(Kind::Word, "dense<[…]>, splat<x>, weight<\"name\"> or blake3<hash>")?;
         self.expect("<")?;
         let literal = match form.as_str() {
             "dense" => Literal::Dense(self.list(Self::number_text)?),
             "splat" => Literal::Splat(self.number_text()?),
+            "weight" => Literal::Named(self.string()?),
             "blake3" => {
                 // Hex digits may lex as several number and word tokens.
                 let start = self.peek().span.start;
@@ -503,7 +505,7 @@ impl Parser<'_> {
                 Literal::Stored(hash.map_err(|m: String| self.error("TC0101", m, start..end))?)
             }
             _ => {
-                return Err(self.error("TC0101", format!("`{form}` is no constant; use dense, splat or blake3"), span));
+                return Err(self.error("TC0101", format!("`{form}` is no constant; use dense, splat, weight or blake3"), span));
             }
         };
         self.expect(">")?;
@@ -516,13 +518,19 @@ impl Parser<'_> {
             ty.shape.iter().map(|d| d.as_constant().and_then(|c| u64::try_from(c).ok())).collect();
         let shape = shape.ok_or_else(|| fail(format!("a constant has no symbolic size: {ty}")))?;
         let count = shape.iter().try_fold(1u64, |a, d| a.checked_mul(*d)).filter(|n| *n <= MAX_CONSTANT_ELEMENTS);
+        const HELP: &str = "pass the weights that belong to this text with --weights FILE.safetensors";
         let constant = match literal {
             Literal::Stored(hash) => match self.known.get(hash) {
                 Some(c) => c.clone(),
-                None => {
-                    return Err(fail(format!("no weights are given for blake3<{hash}>"))
-                        .with_help("pass the weights that belong to this text with --weights FILE.safetensors"));
+                None => return Err(fail(format!("no weights are given for blake3<{hash}>")).with_help(HELP)),
+            },
+            Literal::Named(name) => match self.known.by_name(&name).and_then(|h| self.known.get(h)) {
+                Some(c) if c.dtype == ty.dtype && c.shape == shape => {
+                    let constant = c.clone();
+                    return Ok(self.module.constants.add_named(&name, constant));
                 }
+                Some(c) => return Err(fail(format!("weight {name:?} is {}{:?}, the text says {ty}", c.dtype, c.shape))),
+                None => return Err(fail(format!("there is no weight named {name:?}")).with_help(HELP)),
             },
             Literal::Dense(_) | Literal::Splat(_) => {
                 let count = count.ok_or_else(|| fail(format!("{ty} is too large to be written out")))?;
@@ -532,7 +540,7 @@ impl Parser<'_> {
                         return Err(fail(format!("{ty} needs {count} values, {} are given", texts.len())));
                     }
                     Literal::Splat(text) => vec![text; count as usize],
-                    Literal::Stored(_) => unreachable!("handled above"),
+                    Literal::Stored(_) | Literal::Named(_) => unreachable!("handled above"),
                 };
                 let bad = |t: &str| fail(format!("`{t}` is no {}", ty.dtype));
                 match ty.dtype.is_float() {

@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+"""Makes a runnable VGG-19 from the `light_vgg19.onnx` that the onnx package ships.
+
+The light models hold ConstantOfShape nodes instead of weights. Each becomes an initializer: He-normal (variance 2 / fan-in) for
+matrices and filters, small normal values for biases, from one seeded generator, so that every run makes the same file.
+
+    python3 make.py vgg19.onnx [--model vgg19] [--seed 0]
+"""
+
+import argparse
+import os
+import tempfile
+
+import numpy as np
+import onnx
+import onnx.backend.test
+from onnx import numpy_helper
+
+
+def weights(name, shape, rng):
+    """He-normal by fan-in; one-dimensional tensors are biases, or variances when their name says so."""
+    if len(shape) == 1:
+        small = 0.1 * rng.standard_normal(shape, dtype=np.float32)
+        return np.abs(small) + np.float32(0.5) if is_variance(name) else small
+    fan_in = int(np.prod(shape[1:]))
+    return rng.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2.0 / fan_in))
+
+
+def is_variance(name):
+    lowered = name.lower()
+    return any(mark in lowered for mark in ("var", "running_v", "_v_"))
+
+
+def fill(model, seed):
+    """Replaces every ConstantOfShape over a constant shape by seeded weights; returns the model."""
+    rng = np.random.default_rng(seed)
+    graph = model.graph
+    constants = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+    variances = set()
+    for node in graph.node:
+        if node.op_type == "BatchNormalization":
+            variances.add(node.input[4])
+    kept, filled = [], []
+    for node in graph.node:
+        if node.op_type == "ConstantOfShape" and node.input[0] in constants:
+            shape = tuple(int(d) for d in constants[node.input[0]])
+            value = weights("var" if node.output[0] in variances else node.output[0], shape, rng)
+            filled.append(numpy_helper.from_array(np.ascontiguousarray(value), node.output[0]))
+        else:
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(filled)
+    return model
+
+
+def light_model(name):
+    folder = os.path.join(os.path.dirname(onnx.backend.test.__file__), "data", "light")
+    return onnx.load(os.path.join(folder, f"light_{name}.onnx"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output")
+    parser.add_argument("--model", default="vgg19", help="any of the package's light models")
+    parser.add_argument("--seed", type=int, default=0)
+    a = parser.parse_args()
+    data = fill(light_model(a.model), a.seed).SerializeToString()
+    folder = os.path.dirname(os.path.abspath(a.output))
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as f:
+        f.write(data)
+    os.replace(f.name, a.output)
+    print(f"{a.output}: {len(data) / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
