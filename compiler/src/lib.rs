@@ -1,1 +1,3 @@
 //! tricot-compiler
+
+pub mod bundle;

@@ -152,3 +152,10 @@ impl fmt::Display for Diagnostic {
 }
 
 impl std::error::Error for Diagnostic {}
+
+impl From<Diagnostic> for Vec<Diagnostic> {
+    /// For `?` in functions that report several problems at once.
+    fn from(one: Diagnostic) -> Self {
+        vec![one]
+    }
+}

@@ -1,0 +1,251 @@
+//! Writer against reader, and against other people's zip readers.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::process::Command;
+use tricot_plan::{CpuLaunch, How, Launch, Plan, PlanBuffer, Port, Step, Storage, TargetPlan};
+use tricot_runtime::Bundle;
+use tricot_types::{Poly, Symbol, SymbolInfo};
+
+fn poly(text: &str) -> Poly {
+    text.parse().unwrap()
+}
+
+/// `y = kernel(x, w)` for x: f32[n, 4], on `cpu`.
+fn manifest() -> Manifest {
+    let port =
+        |name: &str| Port { name: name.into(), dtype: DType::F32, shape: vec![poly("n"), poly("4")], alias: None };
+    let buffer = |name: &str, shape: &[&str], storage| PlanBuffer {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: shape.iter().map(|d| poly(d)).collect(),
+        storage,
+    };
+    let launch = Launch {
+        kernel: "scale".into(),
+        buffers: vec![tricot_plan::BufferId(0), tricot_plan::BufferId(1), tricot_plan::BufferId(2)],
+        symbols: vec![poly("n")],
+        symbol_names: vec![],
+        how: How::Cpu(CpuLaunch { offset: 0, scratch: poly("0") }),
+    };
+    let plan = Plan {
+        symbols: Default::default(),
+        buffers: vec![
+            buffer("x", &["n", "4"], Storage::Input(0)),
+            buffer("w", &["2", "3"], Storage::Weight("weights/w".into())),
+            buffer("t", &["n", "4"], Storage::Arena { offset: poly("256") }),
+            buffer("y", &["n", "4"], Storage::Output(0)),
+        ],
+        arena_bytes: poly("16*n + 256"),
+        steps: vec![
+            Step::Launch(launch),
+            Step::Copy { from: tricot_plan::BufferId(2), to: tricot_plan::BufferId(3), bytes: poly("16*n") },
+        ],
+    };
+    let cpu = TargetPlan { features: vec!["x86_64".into()], variants: vec![plan], proof: None };
+    Manifest {
+        format: 0,
+        tricot: "test".into(),
+        name: "model".into(),
+        inputs: vec![port("x")],
+        outputs: vec![port("y")],
+        symbols: [(Symbol::new("n").unwrap(), SymbolInfo::default())].into(),
+        targets: [("cpu".to_string(), cpu)].into(),
+        entries: BTreeMap::new(),
+    }
+}
+
+fn entries<'a>() -> Vec<NewEntry<'a>> {
+    let weight: Vec<u8> = (0..6u32).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    vec![
+        NewEntry::weight("weights/w", weight, DType::F32, &[2, 3]),
+        NewEntry::new("cpu/code.bin", vec![0xc3u8; 100]),
+        NewEntry::new("empty.txt", vec![]),
+    ]
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tricot");
+    let written = write_bundle(&path, &manifest(), entries(), Weights::Inside).unwrap();
+    let bundle = Bundle::open(&path).unwrap();
+    assert_eq!(bundle.digest_hex(), written.digest);
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), written.bytes);
+    assert_eq!(bundle.entry("cpu/code.bin").unwrap(), [0xc3u8; 100]);
+    assert!(bundle.entry("empty.txt").unwrap().is_empty());
+    assert_eq!(bundle.entry("weights/w").unwrap().len(), 24);
+    assert_eq!(bundle.entry("no").unwrap_err().code, "TC0707");
+    for name in bundle.manifest().entries.keys() {
+        assert_eq!(bundle.entry_offset(name).unwrap() % 64, 0, "{name}");
+    }
+    bundle.verify().unwrap();
+    let mut expected = manifest();
+    expected.format = tricot_plan::FORMAT_VERSION;
+    expected.entries = bundle.manifest().entries.clone();
+    assert_eq!(*bundle.manifest(), expected);
+    let seen = serde_json::to_value(bundle.inspect()).unwrap();
+    assert_eq!(seen["targets"]["cpu"]["variants"][0]["kernels"][0][0], "scale");
+    assert_eq!(seen["weight_bytes"], 24);
+    // Nothing but the bundle stays in the folder.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn bytes_are_reproducible_whatever_the_order_and_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (folder.path().join("a.tricot"), folder.path().join("b.tricot"));
+    write_bundle(&a, &manifest(), entries(), Weights::Inside).unwrap();
+    let mut reversed = entries();
+    reversed.reverse();
+    std::fs::write(&b, "an older file").unwrap();
+    write_bundle(&b, &manifest(), reversed, Weights::Inside).unwrap();
+    let bytes = std::fs::read(&a).unwrap();
+    assert_eq!(bytes, std::fs::read(&b).unwrap());
+    assert_eq!(bytes, bundle_bytes(&manifest(), entries()).unwrap());
+}
+
+#[test]
+fn other_zip_readers_agree() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tricot");
+    write_bundle(&path, &manifest(), entries(), Weights::Inside).unwrap();
+    let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
+                  for i in z.infolist(): print(i.filename, i.file_size, i.compress_type, i.date_time[0], z.read(i)[:4].hex())";
+    match Command::new("python3").arg("-c").arg(script).arg(&path).output() {
+        Err(_) => println!("skipped: no python3"),
+        Ok(out) => {
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            let text = String::from_utf8(out.stdout).unwrap();
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines[0].starts_with("manifest.json "), "{text}");
+            assert_eq!(
+                lines[1..],
+                ["cpu/code.bin 100 0 1980 c3c3c3c3", "empty.txt 0 0 1980 ", "weights/w 24 0 1980 00000000"]
+            );
+        }
+    }
+    match Command::new("unzip").arg("-t").arg(&path).output() {
+        Err(_) => println!("skipped: no unzip"),
+        Ok(out) => assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout)),
+    }
+}
+
+/// Opening and hashing everything fails with a coded error.
+fn rejected(bytes: &[u8]) -> Option<Vec<tricot_types::Diagnostic>> {
+    Bundle::from_bytes("test.tricot", bytes).and_then(|b| b.verify()).err()
+}
+
+#[test]
+fn every_truncation_is_rejected() {
+    let bytes = bundle_bytes(&manifest(), entries()).unwrap();
+    assert!(rejected(&bytes).is_none());
+    for length in 0..bytes.len() {
+        let problems =
+            rejected(&bytes[..length]).unwrap_or_else(|| panic!("{length} of {} bytes accepted", bytes.len()));
+        assert!(problems[0].code.starts_with("TC07"), "{}", problems[0]);
+    }
+    let longer = [&bytes[..], &[0]].concat();
+    assert_eq!(rejected(&longer).unwrap()[0].code, "TC0702");
+}
+
+#[test]
+fn every_flipped_bit_is_rejected() {
+    let bytes = bundle_bytes(&manifest(), entries()).unwrap();
+    let mut codes = BTreeMap::new();
+    for at in 0..bytes.len() {
+        for bit in [0, 3, 7] {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1 << bit;
+            let problems = rejected(&damaged).unwrap_or_else(|| panic!("bit {bit} of byte {at} accepted"));
+            *codes.entry(problems[0].code).or_insert(0) += 1;
+        }
+    }
+    let kinds: Vec<_> = codes.keys().copied().collect();
+    assert_eq!(kinds, ["TC0702", "TC0703", "TC0708"], "{codes:?}");
+}
+
+#[test]
+fn external_weights_live_beside_the_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tricot");
+    write_bundle(&path, &manifest(), entries(), Weights::External).unwrap();
+    let bundle = Bundle::open(&path).unwrap();
+    assert_eq!(bundle.entry("weights/w").unwrap()[4..8], 1f32.to_le_bytes());
+    let entry = &bundle.manifest().entries["weights/w"];
+    let file = folder.path().join(entry.external.as_ref().unwrap());
+    drop(bundle);
+
+    std::fs::write(&file, [9u8; 24]).unwrap();
+    assert_eq!(Bundle::open(&path).unwrap().entry("weights/w").unwrap_err().code, "TC0708");
+    std::fs::write(&file, [9u8; 23]).unwrap();
+    assert_eq!(Bundle::open(&path).unwrap().entry("weights/w").unwrap_err().code, "TC0710");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(Bundle::open(&path).unwrap().entry("weights/w").unwrap_err().code, "TC0710");
+    // The code inside is still readable.
+    assert!(Bundle::open(&path).unwrap().entry("cpu/code.bin").is_ok());
+}
+
+#[test]
+fn writing_fails_whole_and_coded() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = |path: &Path, entries| write_bundle(path, &manifest(), entries, Weights::External).unwrap_err()[0].code;
+    assert_eq!(code(&folder.path().join("no/m.tricot"), entries()), "TC0720");
+    assert_eq!(code(folder.path(), entries()), "TC0720");
+    assert_eq!(code(Path::new("/dev/full"), entries()), "TC0720");
+
+    let path = folder.path().join("m.tricot");
+    for name in ["/etc/passwd", "../up", "a//b", "manifest.json", "a b", ""] {
+        assert_eq!(code(&path, vec![NewEntry::new(name, vec![])]), "TC0723", "{name:?}");
+    }
+    let twice = vec![NewEntry::new("a", vec![]), NewEntry::new("a", vec![])];
+    assert_eq!(code(&path, twice), "TC0723");
+
+    let missing = FileRange { path: folder.path().join("gone"), offset: 0, bytes: 1 };
+    assert_eq!(code(&path, vec![NewEntry::new("a", missing)]), "TC0722");
+
+    // A payload that changes between hashing and writing, after an external weight was written.
+    let calls = std::sync::atomic::AtomicU8::new(0);
+    let fickle = move |sink: &mut dyn Write| sink.write_all(&[calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst)]);
+    let mut changing = entries();
+    changing.push(NewEntry::new("zz", fickle));
+    assert_eq!(code(&path, changing), "TC0722");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(left, [folder.path().join("weights")], "only the empty weight folder may stay");
+    assert_eq!(std::fs::read_dir(&left[0]).unwrap().count(), 0);
+}
+
+#[test]
+fn a_full_disk_is_its_own_error() {
+    struct Full(usize);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(io::ErrorKind::StorageFull)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let bundle = Prepared::new(&manifest(), entries(), Weights::Inside).unwrap();
+    let total = bundle_bytes(&manifest(), entries()).unwrap().len();
+    for room in (0..total).step_by(97) {
+        let stopped = bundle.stream(&mut Full(room)).err().unwrap();
+        assert_eq!(stopped.at(Path::new("m.tricot")).code, "TC0721");
+    }
+    assert_eq!(bundle.stream(&mut Full(total)).ok(), Some(total as u64));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_killed_writer_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("m.tricot");
+    let mut file = AtomicFile::create(&path).unwrap();
+    file.write_all(&[1; 5 << 20]).unwrap();
+    file.flush().unwrap();
+    // The bytes are on disk but have no name, so there is nothing a killed process could leave behind.
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    std::mem::forget(file);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
