@@ -5,13 +5,17 @@
 
 pub mod attr;
 pub mod builder;
+mod check;
 pub mod constant;
 pub mod core;
+pub mod gradient;
 pub mod graph;
+pub mod nn;
 pub mod op;
 pub mod registry;
 pub mod scalar;
 pub mod text;
+pub mod trilinear;
 pub mod ty;
 pub mod verify;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 static BY_NAME: LazyLock<BTreeMap<&'static str, &'static OpDef>> = LazyLock::new(|| {
-    let all = [crate::core::OPS];
+    let all = [crate::core::OPS, crate::nn::OPS, crate::trilinear::OPS];
     all.into_iter().flatten().map(|def| (def.name, *def)).collect()
 });
 

@@ -1,3 +1,5 @@
 //! Tests of the dialects crate, one binary.
 
+mod ops;
+mod samples;
 mod text;
