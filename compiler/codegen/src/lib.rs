@@ -7,9 +7,13 @@
 pub mod backend;
 pub mod check;
 pub mod emit;
+pub mod eval;
 pub mod kernel;
 pub mod lower;
+pub mod math;
+pub mod nest;
 pub mod ptxas;
+pub mod scalar;
 pub mod select;
 #[cfg(test)]
 mod testing;
