@@ -150,7 +150,8 @@ pub fn vector_lanes(facts: &Facts, var: LoopVar, extent: &Poly, roots: &[ExprId]
     });
     accesses.extend(stores.iter().map(|s| (&s.index, desc.buffers[s.buffer as usize].dtype)));
     let fits = |lanes: u32| {
-        let mut adjacent = accesses.iter().filter(|(index, _)| facts.contiguous(index, var, lanes)).map(|(_, d)| d.bits()).peekable();
+        let mut adjacent =
+            accesses.iter().filter(|(index, _)| facts.contiguous(index, var, lanes)).map(|(_, d)| d.bits()).peekable();
         adjacent.peek().is_some() && adjacent.all(|bits| bits * lanes <= 128) && facts.divides(lanes, extent)
     };
     [8, 4, 2].into_iter().find(|lanes| fits(*lanes)).unwrap_or(1)

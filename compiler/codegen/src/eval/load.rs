@@ -42,11 +42,16 @@ impl Eval<'_> {
 
     /// How many lanes one access covers: the lanes of the consecutive variable if the elements are adjacent and aligned.
     pub(super) fn adjacent_lanes(&mut self, index: &Index, dtype: DType) -> Option<u32> {
-        let var = self.consecutive?;
+        // The last consecutive loop may be closed already.
+        let var = self.consecutive.filter(|v| self.bound(*v))?;
         let lanes = self.var(var).len() as u32;
         let others = index.affine.keys().all(|v| *v == var || self.var(*v).len() == 1);
         let whole_bytes = dtype.bits() >= 8 || lanes % 2 == 0;
-        let ok = lanes > 1 && others && whole_bytes && dtype.bits() * lanes <= 128 && self.facts.contiguous(index, var, lanes);
+        let ok = lanes > 1
+            && others
+            && whole_bytes
+            && dtype.bits() * lanes <= 128
+            && self.facts.contiguous(index, var, lanes);
         (ok && index.dynamic.iter().all(|(e, _)| self.eval(*e).len() == 1)).then_some(lanes)
     }
 

@@ -80,7 +80,8 @@ impl<'k> Eval<'k> {
 
     /// Binds a variable to `lanes` consecutive values from `first` on, a multiple of `lanes`.
     pub fn bind_consecutive(&mut self, var: LoopVar, first: Val, lanes: u32) {
-        let values = (0..lanes).map(|i| if i == 0 { first } else { self.b.add(first, self.b.i64(i64::from(i))) }).collect();
+        let values =
+            (0..lanes).map(|i| if i == 0 { first } else { self.b.add(first, self.b.i64(i64::from(i))) }).collect();
         self.consecutive = (lanes > 1).then_some(var);
         self.bind(var, values);
     }
@@ -134,7 +135,9 @@ impl<'k> Eval<'k> {
             Expr::Acc { stage, acc } => self.find(|s| s.accs.get(&(*stage, *acc))).is_some(),
             Expr::Carry { stage, carry } => self.find(|s| s.carries.get(&(*stage, *carry))).is_some(),
             Expr::Load { buffer, index, guard } => {
-                (guard.is_some() || loads) && !self.ordered.contains(buffer) && index.affine.keys().all(|v| self.bound(*v))
+                (guard.is_some() || loads)
+                    && !self.ordered.contains(buffer)
+                    && index.affine.keys().all(|v| self.bound(*v))
             }
             _ => true,
         };
@@ -221,9 +224,10 @@ impl<'k> Eval<'k> {
                 let x = self.eval(*from);
                 zip_lanes(&[&x], |v| scalar::cast(b, from_dtype, dtype, *mode, v[0]))
             }
-            Expr::Acc { stage, acc } => {
-                self.find(|s| s.accs.get(&(*stage, *acc))).unwrap_or_else(|| panic!("accumulator {stage}.{acc} has no value here")).clone()
-            }
+            Expr::Acc { stage, acc } => self
+                .find(|s| s.accs.get(&(*stage, *acc)))
+                .unwrap_or_else(|| panic!("accumulator {stage}.{acc} has no value here"))
+                .clone(),
             Expr::Carry { stage, carry } => self
                 .find(|s| s.carries.get(&(*stage, *carry)))
                 .unwrap_or_else(|| panic!("carry {stage}.{carry} has no value here"))
@@ -238,7 +242,8 @@ impl<'k> Eval<'k> {
         let (left, right) = (self.eval(x), self.eval(y));
         if let (Binary::Pow, Expr::Const(exponent)) = (op, &desc.exprs[y].expr) {
             if dtype.is_float() {
-                let powers: Option<Lanes> = left.iter().map(|v| scalar::constant_power(b, dtype, *v, *exponent)).collect();
+                let powers: Option<Lanes> =
+                    left.iter().map(|v| scalar::constant_power(b, dtype, *v, *exponent)).collect();
                 if let Some(powers) = powers {
                     return powers;
                 }

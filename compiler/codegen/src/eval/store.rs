@@ -26,7 +26,14 @@ impl Eval<'_> {
     }
 
     /// As [`Eval::store`] with the value and guard evaluated already.
-    pub fn store_value(&mut self, store: &Store, value: Lanes, guard: Option<Lanes>, nibbles: Nibbles, second: Option<Val>) {
+    pub fn store_value(
+        &mut self,
+        store: &Store,
+        value: Lanes,
+        guard: Option<Lanes>,
+        nibbles: Nibbles,
+        second: Option<Val>,
+    ) {
         let b = self.b;
         let dtype = self.k.desc.buffers[store.buffer as usize].dtype;
         let stored: Lanes = value.iter().map(|v| to_memory(b, dtype, *v)).collect();

@@ -120,7 +120,11 @@ fn log_edges(b: &Builder, x: Val, value: Val) -> Val {
     let value = b.select(b.cmp_f(FCmp::Oeq, x, b.float(ty, f64::INFINITY)), x, value);
     let value = b.select(b.cmp_f(FCmp::Oeq, x, b.float(ty, 0.0)), b.float(ty, f64::NEG_INFINITY), value);
     // Unordered or negative.
-    b.select(b.cmp_f(FCmp::Uge, x, b.float(ty, 0.0)), b.select(b.cmp_f(FCmp::Uno, x, x), x, value), b.float(ty, f64::NAN))
+    b.select(
+        b.cmp_f(FCmp::Uge, x, b.float(ty, 0.0)),
+        b.select(b.cmp_f(FCmp::Uno, x, x), x, value),
+        b.float(ty, f64::NAN),
+    )
 }
 
 /// Natural logarithm.

@@ -154,7 +154,11 @@ fn team(facts: &Facts, nest: &Nest, points: Poly) -> Plan {
     let longest = nest.stages.iter().map(work).fold(1.0, f64::max);
     let rows = points.hint(facts.symbols).max(1.0);
     let sequential = nest.stages.iter().any(|s| matches!(s, Stage::Sequential { .. }));
-    let size = if sequential || longest <= 16.0 || (across_points(facts, nest) && rows >= 4096.0) || rows >= ENOUGH * 16.0 && longest <= 32.0 {
+    let size = if sequential
+        || longest <= 16.0
+        || (across_points(facts, nest) && rows >= 4096.0)
+        || rows >= ENOUGH * 16.0 && longest <= 32.0
+    {
         1
     } else if longest <= 512.0 || (longest <= 4096.0 && rows >= 2048.0) {
         32
@@ -169,7 +173,8 @@ fn team(facts: &Facts, nest: &Nest, points: Poly) -> Plan {
         1 | 32 => 128,
         whole => whole,
     };
-    let accs = nest.stages.iter().map(|s| if let Stage::Reduce { accs, .. } = s { accs.len() } else { 0 }).max().unwrap_or(0);
+    let accs =
+        nest.stages.iter().map(|s| if let Stage::Reduce { accs, .. } = s { accs.len() } else { 0 }).max().unwrap_or(0);
     let shared_bytes = if size > 32 { super::team::shared_bytes(accs) } else { 0 };
     let blocks = points.ceil_div(i64::from(threads / size));
     Plan { way: Way::Team { size }, threads, blocks, shared_bytes, narrow: facts.fits_i32(&points) }

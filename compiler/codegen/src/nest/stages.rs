@@ -120,9 +120,22 @@ fn run_stages(eval: &mut Eval, nest: &Nest, team: &Team) {
 type InLoops<'b, 'k> = &'b mut dyn FnMut(&mut Eval<'k>, Val, &[Val]) -> Vec<Val>;
 
 /// Opens `loops` one inside the other on one thread, hoisting `roots` before each, and threads values through them.
-fn loops_in_order<'k>(eval: &mut Eval<'k>, loops: &[Loop], roots: &[ExprId], init: &[Val], body: InLoops<'_, 'k>) -> Vec<Val> {
+fn loops_in_order<'k>(
+    eval: &mut Eval<'k>,
+    loops: &[Loop],
+    roots: &[ExprId],
+    init: &[Val],
+    body: InLoops<'_, 'k>,
+) -> Vec<Val> {
     let b = eval.b;
-    fn open<'k>(e: &mut Eval<'k>, loops: &[Loop], roots: &[ExprId], at: Val, values: &[Val], body: InLoops<'_, 'k>) -> Vec<Val> {
+    fn open<'k>(
+        e: &mut Eval<'k>,
+        loops: &[Loop],
+        roots: &[ExprId],
+        at: Val,
+        values: &[Val],
+        body: InLoops<'_, 'k>,
+    ) -> Vec<Val> {
         let b = e.b;
         let Some((outer, inner)) = loops.split_first() else { return body(e, at, values) };
         e.hoist(roots, loops.iter().all(|l| e.facts.runs(l)));
@@ -221,7 +234,8 @@ fn reduce(eval: &mut Eval, number: u32, loops: &[Loop], accs: &[Acc], team: &Tea
     let lanes = lanes_of(eval, team, loops, &roots, &[]);
     // One accumulator per lane keeps chains short. States are carried as (value, position)… in a row.
     let starts: Vec<State> = accs.iter().flat_map(|a| vec![team::start(b, a); lanes as usize]).collect();
-    let flatten = |states: &[State]| states.iter().flat_map(|s| std::iter::once(s.value).chain(s.position)).collect::<Vec<Val>>();
+    let flatten =
+        |states: &[State]| states.iter().flat_map(|s| std::iter::once(s.value).chain(s.position)).collect::<Vec<Val>>();
     let template = starts.clone();
     let unflatten = |values: &[Val]| -> Vec<State> {
         let mut values = values.iter().copied();
@@ -235,7 +249,9 @@ fn reduce(eval: &mut Eval, number: u32, loops: &[Loop], accs: &[Acc], team: &Tea
         for (n, acc) in accs.iter().enumerate() {
             let dtype = e.k.desc.exprs[acc.value].dtype;
             let value = e.eval(acc.value);
-            let value = zip_lanes(&[&value], |v| crate::scalar::cast(b, dtype, acc.dtype, tricot_kernel::CastMode::Round, v[0]));
+            let value = zip_lanes(&[&value], |v| {
+                crate::scalar::cast(b, dtype, acc.dtype, tricot_kernel::CastMode::Round, v[0])
+            });
             for lane in 0..lanes as usize {
                 let state = before[n * lanes as usize + lane];
                 let new = State {
@@ -290,7 +306,8 @@ fn sequential(eval: &mut Eval, number: u32, loops: &[Loop], carries: &[Carry], s
             }
             // Everything is evaluated before anything is stored.
             let next: Vec<Val> = carries.iter().map(|c| e.eval_one(c.next)).collect();
-            let values: Vec<(Lanes, Option<Lanes>)> = stores.iter().map(|s| (e.eval(s.value), s.guard.map(|g| e.eval(g)))).collect();
+            let values: Vec<(Lanes, Option<Lanes>)> =
+                stores.iter().map(|s| (e.eval(s.value), s.guard.map(|g| e.eval(g)))).collect();
             for s in stores {
                 s.index.dynamic.iter().for_each(|(id, _)| {
                     e.eval(*id);

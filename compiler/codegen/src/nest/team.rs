@@ -133,7 +133,8 @@ pub fn across_team(k: &Kernel, size: u32, accs: &[Acc], states: Vec<State>) -> V
         let read = b.load(slot(at, 0, from, memory_ty), memory_ty, 0);
         let read = if ty == Ty::I1 { b.cmp(Cmp::Ne, read, b.i32(0)) } else { read };
         let value = b.select(exists, read, begin.value);
-        let position = begin.position.map(|none| b.select(exists, b.load(slot(at, 1, from, Ty::I64), Ty::I64, 0), none));
+        let position =
+            begin.position.map(|none| b.select(exists, b.load(slot(at, 1, from, Ty::I64), Ty::I64, 0), none));
         across_warp(b, acc, State { value, position })
     });
     let combined: Vec<State> = combined.collect();

@@ -228,7 +228,8 @@ fn float_binary(b: &Builder, op: Binary, dtype: DType, x: Val, y: Val) -> Val {
         Binary::Mod => {
             let r = math::fmod(b, x, y);
             let zero = b.zero(x.ty);
-            let differs = b.cmp_f(FCmp::Olt, b.mul(b.copysign(b.float(x.ty, 1.0), r), b.copysign(b.float(x.ty, 1.0), y)), zero);
+            let differs =
+                b.cmp_f(FCmp::Olt, b.mul(b.copysign(b.float(x.ty, 1.0), r), b.copysign(b.float(x.ty, 1.0), y)), zero);
             let step = b.and(b.cmp_f(FCmp::One, r, zero), differs);
             b.select(step, b.add(r, y), r)
         }
