@@ -5,7 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 static BY_NAME: LazyLock<BTreeMap<&'static str, &'static OpDef>> = LazyLock::new(|| {
-    let all = [crate::core::OPS, crate::nn::OPS, crate::trilinear::OPS];
+    let all = [
+        crate::core::OPS,
+        crate::embedding::OPS,
+        crate::nn::OPS,
+        crate::quant::OPS,
+        crate::sparse24::OPS,
+        crate::trilinear::OPS,
+        crate::winograd::OPS,
+    ];
     all.into_iter().flatten().map(|def| (def.name, *def)).collect()
 });
 

@@ -70,6 +70,29 @@ pub const SAMPLES: &[&str] = &[
     r#"%q: bf16[2, 7, 2, 6], %k1: bf16[2, 7, 1, 6], %k2: bf16[2, 7, 1, 6], %v1: bf16[2, 7, 1, 6], %v2: bf16[2, 7, 1, 6] | %o, %l = trilinear.attention %q, %k1, %k2, %v1, %v2 {k2_bias = 0.25, scale = 0.4, v2_bias = 1.0, w1 = 2, w2 = 9} : bf16[2, 7, 2, 6], f32[2, 2, 7]"#,
     r#"%q: f32[b, s, 4, 6], %k1: f32[b, s, 2, 6], %k2: f32[b, s, 2, 6], %v1: f32[b, s, 2, 5], %v2: f32[b, s, 2, 5], %d: f32[b, s, 4, 5] | %o, %l = trilinear.attention %q, %k1, %k2, %v1, %v2 {k2_bias = 0.5, scale = 0.4, v2_bias = 1.0, w1 = 4, w2 = 3} : f32[b, s, 4, 5], f32[b, 4, s]; %dq, %dk1, %dk2, %dv1, %dv2 = trilinear.attention_backward %q, %k1, %k2, %v1, %v2, %o, %l, %d {k2_bias = 0.5, scale = 0.4, v2_bias = 1.0, w1 = 4, w2 = 3} : f32[b, s, 4, 6], f32[b, s, 2, 6], f32[b, s, 2, 6], f32[b, s, 2, 5], f32[b, s, 2, 5]"#,
     r#"%q: f32[b, s, 2, 6], %k1: f32[b, s, 1, 6], %k2: f32[b, s, 1, 6], %v1: f32[b, s, 1, 5], %v2: f32[b, s, 1, 5] | %o, %l = trilinear.determinant %q, %k1, %k2, %v1, %v2 {scale = 0.4, w1 = 4, w2 = 3} : f32[b, s, 2, 5], f32[b, 2, s]"#,
+    // sparse24
+    r#"%x: f32[s, 8] | %m = sparse24.mask %x {axis = 1} : bool[s, 8]"#,
+    r#"%x: i8[8, s] | %m = sparse24.mask %x {axis = 0, by = "value"} : bool[8, s]"#,
+    r#"%x: bf16[2, 4*s, 3] | %y = sparse24.select %x {axis = 1, by = "value"} : bf16[2, 4*s, 3]"#,
+    r#"%x: f16[b, 3, 8*s] | %v, %m = sparse24.compress %x {axis = 2} : f16[b, 3, 4*s, sparse24<2>], u8[b, 3, s]; %y = sparse24.decompress %v, %m {axis = 2} : f16[b, 3, 8*s]"#,
+    r#"%v: f32[b, 6, 8], %m: u8[b, 6, 2], %c: f32[b, 16, s] | %y = sparse24.matmul %v, %m, %c {dtype = f32} : f32[b, 6, s]"#,
+    r#"%a: bf16[5, 16], %c: bf16[16, s] | %v, %m = sparse24.compress %a {axis = 1} : bf16[5, 8, sparse24<1>], u8[5, 2]; %y = sparse24.matmul %v, %m, %c {dtype = f32} : f32[5, s]"#,
+    // winograd
+    r#"%w: f32[6, 5, 3, 3] | %u = winograd.filter %w {m = 4, r = 3} : f32[6, 6, 6, 5, winograd<4, 3>]"#,
+    r#"%w: bf16[6, 5, 2, 2] | %u = winograd.filter %w {m = 2, r = 2} : bf16[3, 3, 6, 5, winograd<2, 2>]"#,
+    r#"%x: f32[b, 5, 9, s] | %v = winograd.input %x {m = 2, pad = [1, 1, 1, 1], r = 3} : f32[4, 4, b, 5, ((s + 1) floordiv 2), 5, winograd<2, 3>]"#,
+    r#"%y: f32[6, 6, b, 2, 3, 7, winograd<4, 3>] | %z = winograd.output %y {m = 4, r = 3, size = [7, 12]} : f32[b, 7, 7, 12]"#,
+    r#"%x: f32[2, 3, 9, 7], %w: f32[4, 3, 3, 3] | %v = winograd.input %x {m = 4, pad = [1, 0, 1, 1], r = 3} : f32[6, 6, 2, 3, 2, 3, winograd<4, 3>]; %u = winograd.filter %w {m = 4, r = 3} : f32[6, 6, 4, 3, winograd<4, 3>]; %t = core.contract %v, %u {dtype = f32, spec = "abnhwc,abfc->abnhwf"} : f32[6, 6, 2, 3, 2, 4]; %z = winograd.output %t {m = 4, r = 3, size = [9, 6]} : f32[2, 4, 9, 6]"#,
+    // quant
+    r#"%x: f32[b, s, 8] | %q, %c = quant.rowwise_fp8 %x : f8e4m3[b, s, 8], f32[b, s]"#,
+    r#"%x: bf16[b, 8] | %q, %c = quant.rowwise_fp8 %x {dtype = f8e5m2} : f8e5m2[b, 8], f32[b]; %y = quant.dequantize %q, %c {dtype = bf16} : bf16[b, 8]"#,
+    r#"%x: f32[b, 8] | %q, %c = quant.rowwise_int8 %x : i8[b, 8], f32[b]; %y = quant.dequantize %q, %c : f32[b, 8]"#,
+    // embedding
+    r#"%t: f32[7, 5], %i: i64[n], %o: i64[b] | %y = embedding.bag %t, %i, %o : f32[b, 5]"#,
+    r#"%t: bf16[7, 5], %i: i32[n], %o: i32[b] | %y = embedding.bag %t, %i, %o {include_last = true, mode = "mean"} : bf16[b - 1, 5]"#,
+    r#"%t: f32[7, 5], %i: i64[n], %o: i64[b], %w: f32[n] | %y = embedding.bag %t, %i, %o, %w : f32[b, 5]"#,
+    r#"%t: u4[7, 6], %a: f32[7], %c: f32[7], %i: i64[n], %o: i64[b] | %y = embedding.bag_quantized %t, %a, %c, %i, %o : f32[b, 6]"#,
+    r#"%t: i8[7, 6], %a: f16[7], %c: f16[7], %i: i64[n], %o: i64[b], %w: f32[n] | %y = embedding.bag_quantized %t, %a, %c, %i, %o, %w {dtype = f16} : f16[b, 6]"#,
 ];
 
 /// The module text of a sample: all results of its statements are outputs.
