@@ -4,8 +4,10 @@
 //! first [`select::Family`] that takes it; the family emits MLIR through [`emit::Builder`] into a [`kernel::Kernel`]; [`lower`] makes
 //! PTX in a worker process; [`ptxas`] assembles. This crate knows no graph, no bundle and no device.
 
+pub mod attention;
 pub mod backend;
 pub mod check;
+pub mod contraction;
 pub mod emit;
 pub mod eval;
 pub mod kernel;
@@ -13,10 +15,13 @@ pub mod lower;
 pub mod math;
 pub mod nest;
 pub mod ptxas;
+pub mod samples;
 pub mod scalar;
 pub mod select;
+pub mod sparse;
 #[cfg(test)]
 mod testing;
+pub mod tile;
 mod worker;
 
 pub use backend::Sm90Backend;

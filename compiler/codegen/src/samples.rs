@@ -1,8 +1,8 @@
 //! Descriptions that exercise the tensor-core families, for the tests of this crate and on devices.
 
 use tricot_kernel::{
-    Access, Attention, AttentionKind, Binary, Body, Buffer, CastMode, Contraction, Expr, Exprs, Index, KernelDesc, Loop, LoopVar,
-    Precision, SparseContraction, Store, View,
+    Access, Attention, AttentionKind, Binary, Body, Buffer, CastMode, Contraction, Expr, Exprs, Index, KernelDesc,
+    Loop, LoopVar, Precision, SparseContraction, Store, View,
 };
 use tricot_types::{DType, Poly};
 

@@ -23,7 +23,8 @@ pub trait Family {
 type Try = fn(&KernelDesc, &SymbolTable) -> Option<Box<dyn Family>>;
 
 /// In order of preference; the generic families at the end take every description of their anchor.
-const FAMILIES: &[Try] = &[crate::nest::family];
+const FAMILIES: &[Try] =
+    &[crate::attention::try_fused, crate::sparse::try_sparse, crate::contraction::try_dense, crate::nest::family];
 
 /// The family for a description.
 pub fn select(desc: &KernelDesc, symbols: &SymbolTable) -> Result<Box<dyn Family>, Diagnostic> {

@@ -129,7 +129,10 @@ impl Dot {
 
 impl Family for Dot {
     fn choice(&self) -> String {
-        format!("attention wgmma {QUERIES}x{} d{}.{} s{}", self.flash.keys, self.flash.dim, self.flash.dim_v, self.stages)
+        format!(
+            "attention wgmma {QUERIES}x{} d{}.{} s{}",
+            self.flash.keys, self.flash.dim, self.flash.dim_v, self.stages
+        )
     }
 
     fn launch(&self) -> GpuLaunch {
@@ -185,7 +188,22 @@ impl<'a> Emission<'a> {
         let ring = Ring { base: plus(b, shared, d.places.barriers), stages: d.stages };
         let queries_full = plus(b, ring.base, Ring::bytes(d.stages));
         let block = Block::new(b);
-        Emission { k, b, d, block, shared, ring, queries_full, first, head, batch, first_key: low, key_blocks, seq_q, seq_k }
+        Emission {
+            k,
+            b,
+            d,
+            block,
+            shared,
+            ring,
+            queries_full,
+            first,
+            head,
+            batch,
+            first_key: low,
+            key_blocks,
+            seq_q,
+            seq_k,
+        }
     }
 
     fn emit(&self) {
@@ -237,7 +255,10 @@ impl<'a> Emission<'a> {
         let limits = Limits { low: own.map(|r| range.low(r)), high: own.map(|r| range.high(r)) };
         // What all 64 rows of this warpgroup see for certain.
         let (sure_low, sure_high) = (range.low(b.add(base, b.i32(63))), range.high(base));
-        let a = b.add(plus(b, self.shared, self.d.places.queries), b.mul(self.block.warpgroup, b.i32(flash.a_tile().size() as i32)));
+        let a = b.add(
+            plus(b, self.shared, self.d.places.queries),
+            b.mul(self.block.warpgroup, b.i32(flash.a_tile().size() as i32)),
+        );
         let biased = self.d.bias.is_some();
         let c = b.f32(if biased { LOG2_E } else { self.d.scale * LOG2_E } as f32);
 
@@ -275,9 +296,10 @@ impl<'a> Emission<'a> {
         let (b, k) = (self.b, self.k);
         let (view, dtype) = self.d.bias.as_ref().expect("only called with a bias");
         let wide = |v: Val| b.resize_s(v, Ty::I64);
-        let base = [self.batch, self.head].iter().zip(&view.strides).fold(k.poly(&view.offset), |at, (i, stride)| {
-            b.add(at, b.mul(wide(*i), k.poly(stride)))
-        });
+        let base = [self.batch, self.head]
+            .iter()
+            .zip(&view.strides)
+            .fold(k.poly(&view.offset), |at, (i, stride)| b.add(at, b.mul(wide(*i), k.poly(stride))));
         let row = own.map(|r| {
             let r = b.min_s(r, b.sub(self.seq_q, b.i32(1)));
             b.add(base, b.mul(wide(r), k.poly(&view.strides[2])))
@@ -314,7 +336,9 @@ impl<'a> Emission<'a> {
                 }
                 if let Some(lse) = &d.lse {
                     let value = log_sum(b, running.max[half], sum[half], c);
-                    b.when(b.cmp(Cmp::Eq, pair, b.i32(0)), || store_lse(k, lse, [self.batch, self.head, own[half]], value));
+                    b.when(b.cmp(Cmp::Eq, pair, b.i32(0)), || {
+                        store_lse(k, lse, [self.batch, self.head, own[half]], value)
+                    });
                 }
             });
         }
@@ -331,9 +355,10 @@ pub(super) fn log_sum(b: &Builder, max: Val, sum: Val, c: Val) -> Val {
 /// Stores one log-sum-exp at (batch, head, query).
 pub(super) fn store_lse(k: &Kernel, lse: &View, at: [Val; 3], value: Val) {
     let b = &k.b;
-    let index = at.iter().zip(&lse.strides).fold(k.poly(&lse.offset), |sum, (i, stride)| {
-        b.add(sum, b.mul(b.resize_s(*i, Ty::I64), k.poly(stride)))
-    });
+    let index = at
+        .iter()
+        .zip(&lse.strides)
+        .fold(k.poly(&lse.offset), |sum, (i, stride)| b.add(sum, b.mul(b.resize_s(*i, Ty::I64), k.poly(stride))));
     b.store(value, b.gep(k.buffer(lse.buffer), Ty::F32, index), 4);
 }
 

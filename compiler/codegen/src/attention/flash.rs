@@ -110,8 +110,7 @@ impl Flash {
         let tile = self.v_tile();
         let v = tile.descriptor(b, values);
         let out = Fragment { regs: out.to_vec() }.map(|o, half| b.mul(o, keep[half]));
-        let shape =
-            Shape { n: self.dim_v, a: self.dtype, b: self.dtype, a_major: Major::K, b_major: Major::Mn };
+        let shape = Shape { n: self.dim_v, a: self.dtype, b: self.dtype, a_major: Major::K, b_major: Major::Mn };
         let mut group = Group::new(shape);
         for step in 0..self.keys / 16 {
             let a = Operand::Registers(weights.operand(b, step as usize, self.dtype));

@@ -21,9 +21,13 @@ fn sizes(dtype: DType, seq: i64, heads: i64, heads_kv: i64, dim: u32) -> Sizes {
 
 #[test]
 fn trilinear_assembles() {
-    for (heads, kv, dim, windows) in
-        [(128, 1, 128, (32, 512)), (64, 1, 128, (512, 32)), (4, 2, 64, (24, 8)), (6, 2, 48, (7, 300)), (8, 8, 32, (1, 1))]
-    {
+    for (heads, kv, dim, windows) in [
+        (128, 1, 128, (32, 512)),
+        (64, 1, 128, (512, 32)),
+        (4, 2, 64, (24, 8)),
+        (6, 2, 48, (7, 300)),
+        (8, 8, 32, (1, 1)),
+    ] {
         let name = format!("tri_{heads}_{kv}_{dim}");
         assembles(&sizes(DType::BF16, 640, heads, kv, dim).desc(&name, Some(windows), true));
     }

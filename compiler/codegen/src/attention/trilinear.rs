@@ -269,7 +269,10 @@ impl<'a> Emission<'a> {
         let c = b.f32((self.t.scale * LOG2_E) as f32);
         let base = b.mul(self.block.warpgroup, b.i32(wgmma::M as i32));
         let own = rows::own(b, &self.block).map(|r| b.add(base, r));
-        let a = b.add(plus(b, self.shared, self.t.places.a), b.mul(self.block.warpgroup, b.i32(flash.a_tile().size() as i32)));
+        let a = b.add(
+            plus(b, self.shared, self.t.places.a),
+            b.mul(self.block.warpgroup, b.i32(flash.a_tile().size() as i32)),
+        );
         let end_key = b.add(self.query, b.i32(1));
 
         let start = self.ring.start(b);
@@ -380,7 +383,15 @@ impl<'a> Emission<'a> {
     }
 
     /// `total * exp2(c (max before - max)) + v1 * out`.
-    fn add_tile(&self, before: Running, after: Running, total: &[Val], out: &[Val], placed: &[Place; 2], c: Val) -> Vec<Val> {
+    fn add_tile(
+        &self,
+        before: Running,
+        after: Running,
+        total: &[Val],
+        out: &[Val],
+        placed: &[Place; 2],
+        c: Val,
+    ) -> Vec<Val> {
         let (b, k, t) = (self.b, self.k, self.t);
         let keep = [0, 1].map(|i| {
             let shift = super::flash::reference(b, after.max[i], c);
@@ -442,7 +453,9 @@ impl<'a> Emission<'a> {
             let stats = |part: Val| smem::load(b, b.add(self.stats(), b.mul(row(part), b.i32(8))), Ty::F32, 2);
             let zero = b.i32(0);
             let one = b.i32(1);
-            let max = b.for_loop(zero, parts, one, &[b.f32(f32::NEG_INFINITY)], |p, m| vec![fragment::max(b, m[0], stats(p)[0])])[0];
+            let max = b.for_loop(zero, parts, one, &[b.f32(f32::NEG_INFINITY)], |p, m| {
+                vec![fragment::max(b, m[0], stats(p)[0])]
+            })[0];
             let shift = super::flash::reference(b, max, c);
             let sums = b.for_loop(zero, parts, one, &[b.f32(0.0); 3], |p, sums| {
                 let own = stats(p);

@@ -73,7 +73,8 @@ mod tests {
         let axes = fuse(&loops, &row, &Index::zero(), &mut vec![]).unwrap();
         assert_eq!(axes.len(), 1);
         assert_eq!((axes[0].extent.as_constant(), axes[0].row.as_constant()), (Some(1920), Some(1)));
-        let axes = fuse(&loops[..1].iter().chain(&loops[2..]).cloned().collect::<Vec<_>>(), &row, &Index::zero(), &mut vec![]);
+        let axes =
+            fuse(&loops[..1].iter().chain(&loops[2..]).cloned().collect::<Vec<_>>(), &row, &Index::zero(), &mut vec![]);
         assert_eq!(axes.unwrap().len(), 2);
     }
 }

@@ -12,9 +12,9 @@
 use super::axes::Axis;
 use super::kernel::{Pipeline, Tile, unfuse};
 use crate::emit::{Builder, Cmp, Ty, Val};
+use crate::eval::Eval;
 use crate::eval::facts::{Facts, vector_lanes};
 use crate::eval::store::Nibbles;
-use crate::eval::Eval;
 use crate::kernel::Kernel;
 use crate::tile::fragment;
 use crate::tile::roles::{Block, CONSUMERS};
@@ -73,7 +73,17 @@ impl Walk {
 /// Emits the stores of the 64-row blocks of one consumer warpgroup; `first_row` is its first row, `scratch` the shared address of
 /// all patches.
 #[allow(clippy::too_many_arguments)]
-pub fn emit(k: &Kernel, facts: &Facts, p: &Pipeline, walk: &Walk, block: &Block, scratch: Val, tile: &Tile, first_row: Val, acc: &[Val]) {
+pub fn emit(
+    k: &Kernel,
+    facts: &Facts,
+    p: &Pipeline,
+    walk: &Walk,
+    block: &Block,
+    scratch: Val,
+    tile: &Tile,
+    first_row: Val,
+    acc: &[Val],
+) {
     let b = &k.b;
     let warp = b.add(b.mul(block.warpgroup, b.i32(4)), block.warp);
     let patch = b.add(scratch, b.mul(warp, b.i32(PATCH as i32)));

@@ -18,8 +18,8 @@ use crate::tile::barrier::{self, Cursor, Ring};
 use crate::tile::fragment::Fragment;
 use crate::tile::roles::{Block, CONSUMERS};
 use crate::tile::smem::{OperandTile, plus};
-use crate::tile::wgmma::{self, Group, Meta, Operand, Shape};
 use crate::tile::tma;
+use crate::tile::wgmma::{self, Group, Meta, Operand, Shape};
 use tricot_kernel::Store;
 use tricot_types::Poly;
 
@@ -215,7 +215,8 @@ impl Emission<'_> {
         let row = self.row_tile.descriptor(b, b.add(stage, skip));
         let col = self.col_tile.descriptor(b, plus(b, stage, self.places.row_bytes));
         let (a, bt) = (plan.row.dtype, plan.col.dtype);
-        let mut group = Group::new(Shape { n: config.cols, a, b: bt, a_major: plan.row.major, b_major: plan.col.major });
+        let mut group =
+            Group::new(Shape { n: config.cols, a, b: bt, a_major: plan.row.major, b_major: plan.col.major });
         for step in 0..STEPS {
             let k = step * wgmma::depth(a);
             for block in 0..config.blocks {
@@ -249,7 +250,17 @@ pub fn split(b: &Builder, mut index: Val, extents: &[Val]) -> Vec<Val> {
 
 /// Copies one operand's tile at (`mn`, `k`), one box a chunk.
 #[allow(clippy::too_many_arguments)]
-fn copy(b: &Builder, f: &Fetch, tile: &OperandTile, to: Val, map: Val, at: (Val, Val), outer: &[Val], batch: &[Val], full: Val) {
+fn copy(
+    b: &Builder,
+    f: &Fetch,
+    tile: &OperandTile,
+    to: Val,
+    map: Val,
+    at: (Val, Val),
+    outer: &[Val],
+    batch: &[Val],
+    full: Val,
+) {
     let (mn, k) = at;
     let far = f.outer.iter().map(|i| outer[*i]).chain(f.batch.iter().map(|i| batch[*i]));
     let far: Vec<Val> = far.collect();

@@ -41,7 +41,8 @@ pub fn try_dense(desc: &KernelDesc, symbols: &SymbolTable) -> Option<Box<dyn Fam
         let (config, cost) = Config::choose(&plan, symbols);
         Some((plan, config, cost))
     });
-    let (plan, config, _) = layouts.into_iter().flatten().reduce(|best, other| if other.2 < best.2 { other } else { best })?;
+    let (plan, config, _) =
+        layouts.into_iter().flatten().reduce(|best, other| if other.2 < best.2 { other } else { best })?;
     let pipeline = Pipeline { plan, config, metadata: None, stores: c.stores.clone() };
     Some(Box::new(Contract::new(desc, pipeline, symbols)?))
 }
@@ -84,7 +85,8 @@ impl Contract {
 fn blocks(plan: &Plan, config: &Config) -> Poly {
     let tiles = |axis: &axes::Axis, tile: u32| axis.extent.ceil_div(i64::from(tile)).as_constant();
     let batch = plan.batch.iter().map(|a| a.extent.as_constant()).try_fold(1i64, |n, e| n.checked_mul(e?));
-    let count = tiles(&plan.rows, config.rows()).zip(tiles(&plan.cols, config.cols)).and_then(|(m, n)| m.checked_mul(n));
+    let count =
+        tiles(&plan.rows, config.rows()).zip(tiles(&plan.cols, config.cols)).and_then(|(m, n)| m.checked_mul(n));
     let count = count.zip(batch).and_then(|(plane, batch)| plane.checked_mul(batch));
     Poly::constant(count.unwrap_or(i64::MAX).clamp(1, i64::from(SMS)))
 }

@@ -169,7 +169,11 @@ impl Walk<'_> {
         let far = outer.iter().map(|i| &self.outer[*i]).chain(batch.iter().map(|i| &self.batch[*i]));
         let far: Vec<Dim> = far.map(|a| Dim { extent: a.extent.clone(), stride: stride(a).clone(), tile: 1 }).collect();
 
-        let k = Dim { extent: self.depth.extent.floor_div(i64::from(packing)), stride: stride(self.depth).clone(), tile: 1 };
+        let k = Dim {
+            extent: self.depth.extent.floor_div(i64::from(packing)),
+            stride: stride(self.depth).clone(),
+            tile: 1,
+        };
         let mn = Dim { extent: mn.extent.clone(), stride: stride(mn).clone(), tile: 1 };
         let majors = if f.dtype.bits() == 16 && packing == 1 { &[Major::K, Major::Mn][..] } else { &[Major::K][..] };
         majors.iter().find_map(|major| {

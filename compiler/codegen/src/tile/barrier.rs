@@ -37,7 +37,8 @@ pub fn arrive(b: &Builder, addr: Val) {
 /// wait(1)  ok ok ok ..........ok ok ok ok (the phase before the first counts as complete)
 /// ```
 pub fn wait(b: &Builder, addr: Val, parity: Val) {
-    let text = "{\n.reg .pred done;\nWAIT:\nmbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n@!done bra WAIT;\n}";
+    let text =
+        "{\n.reg .pred done;\nWAIT:\nmbarrier.try_wait.parity.shared::cta.b64 done, [$0], $1;\n@!done bra WAIT;\n}";
     b.asm_effect(text, "r,r", &[addr, parity]);
 }
 
@@ -89,10 +90,7 @@ impl Ring {
     pub fn next(&self, b: &Builder, at: Cursor) -> Cursor {
         let stage = b.add(at.stage, b.i32(1));
         let wrap = b.cmp(Cmp::Eq, stage, b.i32(self.stages as i32));
-        Cursor {
-            stage: b.select(wrap, b.i32(0), stage),
-            parity: b.select(wrap, b.xor(at.parity, b.i32(1)), at.parity),
-        }
+        Cursor { stage: b.select(wrap, b.i32(0), stage), parity: b.select(wrap, b.xor(at.parity, b.i32(1)), at.parity) }
     }
 
     /// The stage before this one, whatever the round.
