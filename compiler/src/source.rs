@@ -1,0 +1,62 @@
+//! Reading a model: ONNX or graph text, told apart by content.
+
+use std::path::{Path, PathBuf};
+use tricot_dialects::{ConstantStore, Module};
+use tricot_types::Diagnostic;
+
+/// Where a model comes from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    pub path: PathBuf,
+    /// safetensors files that graph text may refer to; a file of the same stem beside the text is found without being named.
+    pub weights: Vec<PathBuf>,
+}
+
+impl Source {
+    /// A model file.
+    pub fn new(path: impl Into<PathBuf>) -> Source {
+        Source { path: path.into(), weights: vec![] }
+    }
+
+    /// Reads and verifies the model.
+    pub fn load(&self) -> Result<Module, Vec<Diagnostic>> {
+        match self.path.extension().and_then(|e| e.to_str()) {
+            Some("onnx") => tricot_import::import_onnx(&self.path, &tricot_import::ImportOptions::default()),
+            _ => self.load_text(),
+        }
+    }
+
+    fn load_text(&self) -> Result<Module, Vec<Diagnostic>> {
+        let name = self.path.display().to_string();
+        let bytes = std::fs::read(&self.path).map_err(|e| vec![unreadable(&self.path, &e)])?;
+        let text = String::from_utf8(bytes).map_err(|e| {
+            let at = e.utf8_error().valid_up_to() as u64;
+            let problem = Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"));
+            vec![problem.at_byte(&name, at, "not UTF-8").with_help("models are *.onnx or graph text (*.tri)")]
+        })?;
+        let mut constants = ConstantStore::default();
+        for file in self.weight_files() {
+            let more = tricot_import::load_constants(&file)?;
+            for (hash, constant) in more.iter() {
+                match more.name(hash) {
+                    Some(name) => constants.add_named(name, constant.clone()),
+                    None => constants.add(constant.clone()),
+                };
+            }
+        }
+        tricot_dialects::text::parse(&name, &text, &constants)
+    }
+
+    fn weight_files(&self) -> Vec<PathBuf> {
+        if !self.weights.is_empty() {
+            return self.weights.clone();
+        }
+        let beside = [self.path.with_extension("safetensors"), self.path.with_file_name("weights.safetensors")];
+        beside.into_iter().filter(|p| p.exists()).collect()
+    }
+}
+
+/// A file that cannot be read.
+pub fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    Diagnostic::error("TC0900", format!("{} cannot be read: {error}", path.display()))
+}

@@ -1,0 +1,90 @@
+//! Graph text from hands that mean no good: any bytes give a module or coded diagnostics, never a panic.
+
+use arbitrary::{Arbitrary, Unstructured};
+use std::time::{Duration, Instant};
+use tricot_dialects::ConstantStore;
+use tricot_dialects::text::{parse, print};
+
+/// Time spent on random inputs; `TRICOT_FUZZ_SECONDS` overrides it.
+fn budget() -> Duration {
+    let seconds = std::env::var("TRICOT_FUZZ_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(20.0);
+    Duration::from_secs_f64(seconds)
+}
+
+/// One edit of a text.
+#[derive(Arbitrary, Debug)]
+enum Edit {
+    Delete { at: u16, length: u8 },
+    Duplicate { at: u16, length: u8, to: u16 },
+    Flip { at: u16, bit: u8 },
+    Insert { at: u16, word: u8 },
+}
+
+const WORDS: [&str; 24] = [
+    "%x", "%0", "(", ")", "{", "}", "[", "]", "<", ">", "=", ":", ",", "\"", "@main", "func", "return", "symbol", "9223372036854775807",
+    "-1", "f32[b, 99999999999]", "dense<[1]>", "core.window", "^8",
+];
+
+fn apply(text: &mut Vec<u8>, edit: &Edit) {
+    let place = |at: u16| usize::from(at) % (text.len() + 1);
+    match *edit {
+        Edit::Delete { at, length } => {
+            let start = place(at);
+            let end = (start + usize::from(length)).min(text.len());
+            text.drain(start..end);
+        }
+        Edit::Duplicate { at, length, to } => {
+            let start = place(at);
+            let end = (start + usize::from(length)).min(text.len());
+            let (piece, to) = (text[start..end].to_vec(), place(to));
+            text.splice(to..to, piece);
+        }
+        Edit::Flip { at, bit } => {
+            if let Some(byte) = text.get_mut(usize::from(at)) {
+                *byte ^= 1 << (bit % 8);
+            }
+        }
+        Edit::Insert { at, word } => {
+            let at = place(at);
+            text.splice(at..at, WORDS[usize::from(word) % WORDS.len()].bytes());
+        }
+    }
+}
+
+#[test]
+fn edited_texts_never_panic() {
+    let corpus = [super::text::EXAMPLE, "", "module @m\nfunc @main(%x: f32[4]) {\n  return \"y\" = %x\n}\n"];
+    let mut seed = 0x243f_6a88_85a3_08d3u64;
+    let (start, mut runs, mut accepted) = (Instant::now(), 0u32, 0u32);
+    while start.elapsed() < budget() {
+        let mut noise = [0u8; 64];
+        for chunk in noise.chunks_mut(8) {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            chunk.copy_from_slice(&(seed ^ seed >> 29).to_le_bytes());
+        }
+        let edits: Vec<Edit> = Vec::arbitrary(&mut Unstructured::new(&noise)).unwrap_or_default();
+        let mut text = corpus[runs as usize % corpus.len()].as_bytes().to_vec();
+        edits.iter().for_each(|e| apply(&mut text, e));
+        let text = String::from_utf8_lossy(&text);
+        match parse("fuzz.tri", &text, &ConstantStore::default()) {
+            Ok(module) => {
+                accepted += 1;
+                let printed = print(&module);
+                let again = parse("again.tri", &printed, &module.constants).unwrap_or_else(|e| panic!("{}\n{printed}", e[0]));
+                assert_eq!(print(&again), printed);
+            }
+            Err(problems) => assert!(problems.iter().all(|p| p.code.starts_with("TC01")), "{problems:?}"),
+        }
+        runs += 1;
+    }
+    println!("{runs} texts, {accepted} of them legal");
+    assert!(runs > 100 && accepted > 0);
+}
+
+#[test]
+fn depth_and_size_are_bounded() {
+    let deep = format!("func @main(%x: f32[{}1{}]) {{\n  return \"y\" = %x\n}}\n", "(".repeat(10_000), ")".repeat(10_000));
+    assert!(parse("deep.tri", &deep, &ConstantStore::default()).unwrap_err()[0].message.contains("deep"));
+    let large = "func @main() {\n  %c = core.constant {value = splat<0.0>} : f32[99999999999]\n  return \"y\" = %c\n}\n";
+    assert_eq!(parse("large.tri", large, &ConstantStore::default()).unwrap_err()[0].code, "TC0107");
+}
