@@ -28,6 +28,8 @@ pub struct Options {
     pub native_cpu: bool,
     /// Weights go to a file beside the bundle.
     pub external_weights: bool,
+    /// The input is a rewritten graph already (`--from rewrite`).
+    pub skip_rewrite: bool,
 }
 
 impl Default for Options {
@@ -43,6 +45,7 @@ impl Default for Options {
             winograd: Default::default(),
             native_cpu: false,
             external_weights: false,
+            skip_rewrite: false,
         }
     }
 }

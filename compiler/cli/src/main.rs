@@ -1,1 +1,70 @@
-fn main() {}
+//! `tricot`: the command line.
+//!
+//! Each command is a module; [`args`] defines the flags, [`render`] prints diagnostics, [`files`] reads and writes arrays. Exit
+//! codes: 0 ok, 1 a problem with the input, 2 wrong usage, 70 an internal error (which leaves a reproducer file).
+
+mod args;
+mod build;
+mod doctor;
+mod explain;
+mod files;
+mod inspect;
+mod models;
+mod opt;
+mod progress;
+mod render;
+mod run;
+mod verify;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use std::process::ExitCode;
+use tricot_types::Diagnostic;
+
+/// What every command gives back.
+type Outcome = Result<(), Vec<Diagnostic>>;
+
+fn main() -> ExitCode {
+    // The sm_90a code generator re-executes this program as its worker.
+    #[cfg(feature = "sm90")]
+    if let Some(code) = tricot_codegen::worker_main() {
+        return code;
+    }
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_env("TRICOT_LOG"))
+        .with_writer(std::io::stderr)
+        .init();
+    let cli = Cli::parse();
+    // A panic is reported as a coded diagnostic by whoever guards the stage; the default message would only repeat it.
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let colour = cli.color;
+    let result = tricot_compiler::error::guard("command", || format!("{:#?}\n", cli.command), || dispatch(&cli.command));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => {
+            render::print(&problems, colour);
+            ExitCode::from(if tricot_compiler::error::is_internal(&problems) { 70 } else { 1 })
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Outcome {
+    match command {
+        Command::Build(args) => build::build(args),
+        Command::Run(args) => run::run(args),
+        Command::Opt(args) => opt::opt(args),
+        Command::Explain(args) => explain::explain(args),
+        Command::Inspect(args) => inspect::inspect(args),
+        Command::Verify(args) => verify::verify(args),
+        Command::Doctor(args) => doctor::doctor(args),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "tricot", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(|e| {
+            vec![Diagnostic::error("TC0902", format!("standard output cannot be written: {e}"))]
+        }),
+    }
+}

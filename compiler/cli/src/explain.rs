@@ -1,0 +1,25 @@
+//! `tricot explain`: the proof in words, or why an op is not there.
+
+use crate::args::Explain;
+use crate::build::write_out;
+use crate::{Outcome, models};
+use tricot_compiler::{Report, Stage};
+
+pub fn explain(args: &Explain) -> Outcome {
+    let mut options = models::options(&args.rewrite, std::slice::from_ref(&args.target));
+    options.stop_after = Some(Stage::Rewrite);
+    let module = models::load(&args.model)?;
+    let mut out = std::io::stdout().lock();
+    if let Some(op) = &args.why_not {
+        let text = tricot_rewrite::why_not(&module, op, &options.rewrite_options(&args.target))?;
+        return write_out(&mut out, &text);
+    }
+    let compiler = models::compiler(options)?;
+    let compiled = compiler.compile(module, &mut Report::default(), &|_| {})?;
+    let target = &compiled.targets[0];
+    let text = match args.json {
+        true => target.explain_json(),
+        false => target.explain(),
+    };
+    write_out(&mut out, &text)
+}

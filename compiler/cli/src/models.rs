@@ -1,0 +1,65 @@
+//! From flags to a compiler and a loaded model.
+
+use crate::args::{ModelArgs, RewriteArgs, Winograd};
+use tricot_compiler::{Compiler, Options, Source, Stage};
+use tricot_dialects::Module;
+use tricot_kernel::Backend;
+use tricot_types::{Bindings, Diagnostic, Symbol};
+
+/// Reads the model and fixes the symbols of `--set`.
+pub fn load(args: &ModelArgs) -> Result<Module, Vec<Diagnostic>> {
+    let source = Source { path: args.model.clone(), weights: args.weights.clone() };
+    let mut module = source.load()?;
+    tricot_compiler::specialise::specialise(&mut module, &bindings(&args.set)?)?;
+    Ok(module)
+}
+
+/// Options from the rewriting flags, for the given targets.
+pub fn options(rewrite: &RewriteArgs, targets: &[String]) -> Options {
+    Options {
+        targets: targets.to_vec(),
+        max_rel_err: rewrite.max_rel_err,
+        winograd: match rewrite.winograd {
+            Winograd::Off => tricot_rewrite::Winograd::Off,
+            Winograd::Auto => tricot_rewrite::Winograd::Auto,
+            Winograd::F23 => tricot_rewrite::Winograd::F23,
+            Winograd::F43 => tricot_rewrite::Winograd::F43,
+        },
+        ..Options::default()
+    }
+}
+
+/// A compiler with every backend this program was built with.
+pub fn compiler(options: Options) -> Result<Compiler, Vec<Diagnostic>> {
+    #[allow(unused_mut, reason = "more backends join by feature")]
+    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(tricot_cpu::CpuBackend::new())];
+    #[cfg(feature = "sm90")]
+    backends.push(Box::new(tricot_codegen::Sm90Backend::new()));
+    Compiler::new(options, backends)
+}
+
+/// `SYMBOL=N` pairs; all malformed ones are listed.
+pub fn bindings(pairs: &[String]) -> Result<Bindings, Vec<Diagnostic>> {
+    let (mut out, mut problems) = (Bindings::new(), vec![]);
+    for pair in pairs.iter().flat_map(|p| p.split(',')) {
+        let parsed = pair.split_once('=').and_then(|(s, n)| Some((Symbol::new(s.trim())?, n.trim().parse().ok()?)));
+        match parsed {
+            Some((symbol, value)) => drop(out.insert(symbol, value)),
+            None => problems.push(
+                Diagnostic::error("TC0912", format!("`{pair}` is no binding")).with_help("write SYMBOL=N, such as batch=4"),
+            ),
+        }
+    }
+    if problems.is_empty() { Ok(out) } else { Err(problems) }
+}
+
+/// Whether a text stage that parses back was named by `--from`.
+pub fn check_from(from: Option<Stage>) -> Result<(), Vec<Diagnostic>> {
+    match from {
+        None | Some(Stage::Graph | Stage::Rewrite) => Ok(()),
+        Some(stage) => Err(vec![
+            Diagnostic::error("TC0913", format!("stage `{stage}` cannot be read back"))
+                .with_help("start from graph or rewrite"),
+        ]),
+    }
+}

@@ -1,0 +1,27 @@
+//! `tricot opt`: the rewritten graph as text.
+
+use crate::args::Opt;
+use crate::build::write_out;
+use crate::{Outcome, files, models};
+use tricot_compiler::{Report, Stage};
+
+pub fn opt(args: &Opt) -> Outcome {
+    let mut options = models::options(&args.rewrite, std::slice::from_ref(&args.target));
+    options.stop_after = Some(Stage::Rewrite);
+    let compiler = models::compiler(options)?;
+    let module = models::load(&args.model)?;
+    let compiled = compiler.compile(module, &mut Report::default(), &|_| {})?;
+    let result = &compiled.targets[0].module;
+    let text = match args.format.as_str() {
+        "mlir" => tricot_dialects::text::print_mlir(result),
+        _ => tricot_dialects::text::print(result),
+    };
+    match &args.output {
+        None => write_out(&mut std::io::stdout().lock(), &text),
+        Some(path) => {
+            // Weights that the text names by digest go beside it, so that the pair reads back.
+            tricot_import::save_constants(result, &path.with_extension("safetensors"))?;
+            files::write_whole(path, text.as_bytes()).map_err(|d| vec![d])
+        }
+    }
+}

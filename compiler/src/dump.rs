@@ -1,0 +1,32 @@
+//! Emitted stages: a folder with one file per stage, target and kernel.
+
+use crate::stage::Stage;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use tricot_types::Diagnostic;
+
+/// The text of one stage: file name (without folder) to content.
+pub type Files = BTreeMap<String, String>;
+
+/// The name of a stage's file. Stages before `mlir` have one file a target, later ones one a kernel.
+pub fn file_name(stage: Stage, target: Option<&str>, kernel: Option<&str>) -> String {
+    let parts: Vec<&str> = [target, kernel].into_iter().flatten().collect();
+    let stem = if parts.is_empty() { stage.name().to_string() } else { format!("{}.{}", parts.join("."), stage.name()) };
+    format!("{stem}.{}", stage.extension())
+}
+
+/// Writes files into a folder, which is made if need be; each file is whole or not there.
+pub fn write(folder: &Path, files: &Files) -> Result<(), Diagnostic> {
+    let fail = |e: std::io::Error| {
+        Diagnostic::error("TC0902", format!("{} cannot be written: {e}", folder.display()))
+            .with_help("choose another place with --dump-dir")
+    };
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    for (name, text) in files {
+        let mut file = tempfile::Builder::new().prefix(".tricot-").tempfile_in(folder).map_err(fail)?;
+        file.write_all(text.as_bytes()).map_err(fail)?;
+        file.persist(folder.join(name)).map_err(|e| fail(e.error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Running the corridor: one model, any number of targets.
+
+use crate::bundle::{self, NewEntry};
+use crate::dump::{self, Files};
+use crate::error::guard;
+use crate::options::Options;
+use crate::report::{LaunchReport, Report, TargetReport};
+use crate::stage::Stage;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tricot_dialects::{Constant, Module, text};
+use tricot_kernel::{Backend, CompileOptions, CompiledTarget};
+use tricot_plan::{Manifest, Plan, Port, Step, TargetPlan};
+use tricot_proof::Proof;
+use tricot_rewrite::Rewritten;
+use tricot_schedule::{Schedule, ScheduleOptions};
+use tricot_types::{Diagnostic, Poly, SymbolTable};
+
+/// Compiles models with a fixed set of options and backends.
+pub struct Compiler {
+    options: Options,
+    backends: Vec<Box<dyn Backend>>,
+}
+
+/// One target's way through the stages; what lies behind `stop_after` is absent.
+pub struct TargetResult {
+    pub name: String,
+    /// The rewritten graph.
+    pub module: Module,
+    pub rewritten: Option<Rewritten>,
+    pub variants: Vec<Variant>,
+}
+
+/// A schedule and its code, for the general sizes or for a bucket.
+pub struct Variant {
+    pub symbols: SymbolTable,
+    pub schedule: Schedule,
+    pub compiled: Option<CompiledTarget>,
+    pub plan: Option<Plan>,
+}
+
+/// Everything a compilation made.
+pub struct Compiled {
+    options: Options,
+    pub graph: Module,
+    pub targets: Vec<TargetResult>,
+}
+
+impl Compiler {
+    /// A compiler for `options.targets`; TC0930 lists targets without a backend.
+    pub fn new(options: Options, backends: Vec<Box<dyn Backend>>) -> Result<Compiler, Vec<Diagnostic>> {
+        let known: Vec<_> = backends.iter().map(|b| b.name()).collect();
+        let problems: Vec<_> = options
+            .targets
+            .iter()
+            .filter(|t| !known.contains(&t.as_str()))
+            .map(|t| {
+                let problem = Diagnostic::error("TC0930", format!("there is no target `{t}`"));
+                match t.as_str() {
+                    "sm_90a" => problem.with_help("this build has no sm_90a code generator; build with the feature `sm90`"),
+                    _ => problem.with_help(format!("targets: {}", known.join(", "))),
+                }
+            })
+            .collect();
+        if problems.is_empty() { Ok(Compiler { options, backends }) } else { Err(problems) }
+    }
+
+    /// Takes a verified graph as far as the options say. `progress` hears what is being done.
+    pub fn compile(
+        &self,
+        graph: Module,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<Compiled, Vec<Diagnostic>> {
+        let mut targets = vec![];
+        if self.options.reaches(Stage::Rewrite) {
+            for name in &self.options.targets {
+                targets.push(self.target(&graph, name, report, progress)?);
+            }
+        }
+        Ok(Compiled { options: self.options.clone(), graph, targets })
+    }
+
+    fn target(
+        &self,
+        graph: &Module,
+        name: &str,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<TargetResult, Vec<Diagnostic>> {
+        let reproducer = || text::print(graph);
+        progress(&format!("rewriting for {name}"));
+        let rewritten = match self.options.skip_rewrite {
+            true => None,
+            false => Some(report.time("rewrite", || {
+                guard("rewrite", reproducer, || tricot_rewrite::rewrite(graph, &self.options.rewrite_options(name)))
+            })?),
+        };
+        let candidates: Vec<&Module> = match &rewritten {
+            Some(r) => r.candidates.iter().collect(),
+            None => vec![graph],
+        };
+        let mut result = TargetResult { name: name.into(), module: candidates[0].clone(), rewritten: None, variants: vec![] };
+        let summary = report.targets.entry(name.into()).or_default();
+        summary.lossy = rewritten.as_ref().map(|r| r.lossy()).unwrap_or_default();
+        if self.options.reaches(Stage::Schedule) {
+            progress(&format!("scheduling for {name}"));
+            let options = ScheduleOptions { target: name.into(), ..ScheduleOptions::default() };
+            let schedule = report.time("schedule", || {
+                guard("schedule", || text::print(candidates[0]), || tricot_schedule::schedule(candidates[0], &options))
+            })?;
+            let mut variants = vec![self.variant(graph.symbols.clone(), schedule, name, report, progress)?];
+            for bucket in &self.options.buckets {
+                let mut module = candidates[0].clone();
+                crate::specialise::specialise(&mut module, bucket)?;
+                let mut symbols = graph.symbols.clone();
+                for (symbol, value) in bucket {
+                    if let Some(info) = symbols.get_mut(symbol) {
+                        (info.min, info.max, info.hint) = (*value, *value, *value);
+                    }
+                }
+                let schedule = report.time("schedule", || {
+                    guard("schedule", || text::print(&module), || tricot_schedule::schedule(&module, &options))
+                })?;
+                // Buckets first: the first variant that admits the sizes is taken.
+                let variant = self.variant(symbols, schedule, name, report, progress)?;
+                variants.insert(variants.len() - 1, variant);
+            }
+            let summary = report.targets.entry(name.into()).or_default();
+            *summary = TargetReport { lossy: std::mem::take(&mut summary.lossy), ..summarise(&variants, &graph.symbols) };
+            result.variants = variants;
+        }
+        result.rewritten = rewritten;
+        Ok(result)
+    }
+
+    fn variant(
+        &self,
+        symbols: SymbolTable,
+        schedule: Schedule,
+        target: &str,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<Variant, Vec<Diagnostic>> {
+        if !self.options.reaches(Stage::Mlir) {
+            return Ok(Variant { symbols, schedule, compiled: None, plan: None });
+        }
+        let backend = self.backends.iter().find(|b| b.name() == target).expect("targets are checked when the compiler is made");
+        progress(&format!("generating code for {target}: {} kernels", schedule.kernels.len()));
+        let wanted = [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass];
+        let code_stages = wanted.iter().filter(|s| self.options.emits(**s));
+        let options = CompileOptions {
+            symbols: symbols.clone(),
+            native_cpu: self.options.native_cpu,
+            want: code_stages.map(|s| s.name()).collect(),
+            stop_after: self.options.stop_after.filter(|s| *s < Stage::Plan).map(Stage::name),
+        };
+        let compiled = report.time("codegen", || {
+            guard("codegen", || schedule.to_string(), || backend.compile(&schedule.kernels, &options))
+        })?;
+        let plan = match self.options.reaches(Stage::Plan) {
+            true => Some(Plan { symbols: symbols.clone(), ..schedule.plan(&compiled) }),
+            false => None,
+        };
+        Ok(Variant { symbols, schedule, compiled: Some(compiled), plan })
+    }
+}
+
+fn summarise(variants: &[Variant], symbols: &SymbolTable) -> TargetReport {
+    let Some(main) = variants.last() else { return TargetReport::default() };
+    let launches = main.plan.iter().flat_map(|p| &p.steps).filter_map(|step| match step {
+        Step::Launch(launch) => {
+            let kernels = main.compiled.as_ref().map(|c| &c.kernels);
+            let choice = kernels.and_then(|k| k.get(&launch.kernel)).map(|k| k.choice.clone()).unwrap_or_default();
+            Some(LaunchReport { kernel: launch.kernel.clone(), choice })
+        }
+        _ => None,
+    });
+    TargetReport {
+        launches: launches.collect(),
+        kernels: main.schedule.kernels.len(),
+        arena_bytes: main.plan.as_ref().map_or(0.0, |p| p.arena_bytes.hint(symbols)),
+        lossy: vec![],
+    }
+}
+
+impl TargetResult {
+    /// The steps from the source graph to this one, in words.
+    pub fn explain(&self) -> String {
+        self.rewritten.as_ref().map_or_else(|| "the graph was not rewritten\n".into(), tricot_rewrite::explain)
+    }
+
+    /// The same as JSON.
+    pub fn explain_json(&self) -> String {
+        let steps: Vec<String> = self.explain().lines().map(str::to_string).collect();
+        format!("{:#}\n", serde_json::json!({ "target": self.name, "steps": steps }))
+    }
+}
+
+impl Compiled {
+    /// The text of every emitted stage.
+    pub fn files(&self) -> Files {
+        let mut files = Files::new();
+        let wants = |stage| self.options.emits(stage);
+        if wants(Stage::Graph) {
+            files.insert(dump::file_name(Stage::Graph, None, None), text::print(&self.graph));
+        }
+        for target in &self.targets {
+            let name = Some(target.name.as_str());
+            if wants(Stage::Rewrite) {
+                files.insert(dump::file_name(Stage::Rewrite, name, None), text::print(&target.module));
+                if let Some(rewritten) = &target.rewritten {
+                    files.insert(format!("{}.proof", target.name), rewritten.proof.to_text());
+                }
+            }
+            let Some(main) = target.variants.last() else { continue };
+            if wants(Stage::Schedule) {
+                files.insert(dump::file_name(Stage::Schedule, name, None), main.schedule.to_string());
+            }
+            for (kernel, compiled) in main.compiled.iter().flat_map(|c| &c.kernels) {
+                for stage in [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass] {
+                    if let (true, Some(text)) = (wants(stage), compiled.texts.get(stage.name())) {
+                        files.insert(dump::file_name(stage, name, Some(kernel)), text.clone());
+                    }
+                }
+            }
+            if let (true, Some(plan)) = (wants(Stage::Plan), &main.plan) {
+                let text = serde_json::to_string_pretty(plan).expect("a plan has string keys") + "\n";
+                files.insert(dump::file_name(Stage::Plan, name, None), text);
+            }
+        }
+        files
+    }
+
+    /// Writes the bundle and returns its size in bytes.
+    pub fn write_bundle(&self, path: &Path) -> Result<u64, Vec<Diagnostic>> {
+        let mut targets = BTreeMap::new();
+        let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut weights: BTreeMap<String, &Constant> = BTreeMap::new();
+        for target in &self.targets {
+            let mut plan = TargetPlan { features: vec![], variants: vec![], proof: None };
+            for variant in &target.variants {
+                let (Some(compiled), Some(steps)) = (&variant.compiled, &variant.plan) else { continue };
+                plan.features.extend(compiled.features.iter().cloned());
+                plan.variants.push(steps.clone());
+                for (file, bytes) in &compiled.files {
+                    entries.insert(tricot_runtime::bundle::target_entry(&target.name, file), bytes.clone());
+                }
+                weights.extend(variant.schedule.weights.iter().map(|(name, c)| (name.clone(), c)));
+            }
+            plan.features.sort();
+            plan.features.dedup();
+            if let Some(rewritten) = &target.rewritten {
+                let entry = format!("{}/rewrite.proof", target.name);
+                entries.insert(entry.clone(), rewritten.proof.to_text().into_bytes());
+                plan.proof = Some(entry);
+            }
+            targets.insert(target.name.clone(), plan);
+        }
+        let manifest = Manifest {
+            format: tricot_plan::FORMAT_VERSION,
+            tricot: env!("CARGO_PKG_VERSION").into(),
+            name: self.graph.name.clone(),
+            inputs: self.ports(true),
+            outputs: self.ports(false),
+            symbols: self.graph.symbols.clone(),
+            targets,
+            entries: BTreeMap::new(),
+        };
+        let mut new: Vec<NewEntry<'_>> = entries.into_iter().map(|(name, bytes)| NewEntry::new(name, bytes)).collect();
+        for (name, constant) in weights {
+            let data = constant.data().clone();
+            let write = move |sink: &mut dyn std::io::Write| sink.write_all((*data).as_ref());
+            new.push(NewEntry::weight(name, write, constant.dtype, &constant.shape));
+        }
+        let options = bundle::WriteOptions { external_weights: self.options.external_weights, ..Default::default() };
+        bundle::write_bundle(path, &manifest, new, &options)?;
+        std::fs::metadata(path).map(|m| m.len()).map_err(|e| vec![crate::source::unreadable(path, &e)])
+    }
+
+    fn ports(&self, inputs: bool) -> Vec<Port> {
+        let Some(main) = self.graph.main() else { return vec![] };
+        let port = |name: &str, ty: &tricot_dialects::TensorType, alias: Option<String>| Port {
+            name: name.into(),
+            dtype: ty.dtype,
+            shape: ty.shape.iter().map(Poly::clone).collect(),
+            alias,
+        };
+        match inputs {
+            true => main.inputs().zip(main.input_names()).map(|(v, n)| port(n, main.ty(v), None)).collect(),
+            false => main.outputs.iter().map(|o| port(&o.name, main.ty(o.value), o.alias.clone())).collect(),
+        }
+    }
+}
+
+/// Checks a proof as stored in a bundle or a dump folder; with a source, also that it begins at that graph. Returns a line of summary.
+pub fn check_proof(bytes: &[u8], name: &str, source: Option<&Module>) -> Result<String, Vec<Diagnostic>> {
+    let proof = Proof::parse(name, bytes)?;
+    tricot_proof::check(&proof, source)?;
+    Ok(format!("{name}: {} steps hold", proof.steps()))
+}
