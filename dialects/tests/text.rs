@@ -3,7 +3,7 @@
 use tricot_dialects::ConstantStore;
 use tricot_dialects::text::{parse, print};
 
-const EXAMPLE: &str = r#"module @example
+pub const EXAMPLE: &str = r#"module @example
 symbol b {max = 64, multiple = 8}
 symbol s
 
