@@ -1,1 +1,114 @@
-//! tricot-schedule
+//! From a graph to kernels and a plan: which ops share a kernel, in which order kernels run, where values live.
+//!
+//! The central type is [`Schedule`]. This crate knows no target's instructions: it writes kernel descriptions and a plan
+//! whose launches a backend completes.
+
+mod contraction;
+mod coords;
+mod eval;
+mod flat;
+mod group;
+mod memory;
+mod nest;
+mod order;
+mod plan;
+mod scalar;
+mod special;
+
+use std::collections::BTreeMap;
+use tricot_dialects::{Constant, Module};
+use tricot_kernel::{CompiledTarget, KernelDesc};
+use tricot_plan::{BufferId, Launch, Plan, PlanBuffer, Step};
+use tricot_types::{Diagnostic, Poly, SymbolTable};
+
+/// What may influence a schedule.
+#[derive(Clone, Debug)]
+pub struct ScheduleOptions {
+    /// The target's name, for costs; every schedule is right on every target.
+    pub target: String,
+    /// Let ops share kernels. Without it every op of the decomposed graph is a kernel of its own.
+    pub fuse: bool,
+}
+
+impl Default for ScheduleOptions {
+    fn default() -> Self {
+        ScheduleOptions { target: String::new(), fuse: true }
+    }
+}
+
+/// Kernels, buffers and steps of one module.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Schedule {
+    pub symbols: SymbolTable,
+    /// Distinct kernels in order of first use.
+    pub kernels: Vec<KernelDesc>,
+    pub buffers: Vec<PlanBuffer>,
+    pub steps: Vec<ScheduledStep>,
+    pub arena_bytes: Poly,
+    /// Constants the plan's weight buffers name, by entry name.
+    pub weights: BTreeMap<String, Weight>,
+}
+
+/// A constant by content; schedules are equal when their constants are.
+#[derive(Clone, Debug)]
+pub struct Weight(pub Constant);
+
+impl PartialEq for Weight {
+    fn eq(&self, other: &Weight) -> bool {
+        self.0.hash() == other.0.hash()
+    }
+}
+
+/// A step without the target's part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScheduledStep {
+    Launch {
+        /// A kernel's name.
+        kernel: String,
+        /// In the order of the kernel's own list.
+        buffers: Vec<BufferId>,
+        /// Values of the kernel's symbols, in its order.
+        symbols: Vec<Poly>,
+    },
+    /// Copies whole buffers' bytes.
+    Copy { from: BufferId, to: BufferId, bytes: Poly },
+}
+
+/// Schedules a verified module.
+///
+/// # Errors
+/// TC04xx what cannot be scheduled, at the user's own nodes; TC10xx faults of the compiler.
+pub fn schedule(module: &Module, options: &ScheduleOptions) -> Result<Schedule, Vec<Diagnostic>> {
+    let flat = flat::flatten(module, |_, _| false)?;
+    let kernels = group::group(&flat, options.fuse)?;
+    plan::plan(&flat, kernels)
+}
+
+impl Schedule {
+    /// Completes the launches with a target's compiled kernels.
+    ///
+    /// # Errors
+    /// TC1041 a kernel was not compiled.
+    pub fn finish(self, compiled: &CompiledTarget) -> Result<Plan, Diagnostic> {
+        let kernels: BTreeMap<&str, &KernelDesc> = self.kernels.iter().map(|k| (k.name.as_str(), k)).collect();
+        let mut steps = vec![];
+        for step in &self.steps {
+            steps.push(match step {
+                ScheduledStep::Copy { from, to, bytes } => Step::Copy { from: *from, to: *to, bytes: bytes.clone() },
+                ScheduledStep::Launch { kernel, buffers, symbols } => {
+                    let missing = || Diagnostic::error("TC1041", format!("kernel `{kernel}` was not compiled"));
+                    let done = compiled.kernels.get(kernel).ok_or_else(missing)?;
+                    let desc = kernels.get(kernel.as_str()).ok_or_else(missing)?;
+                    Step::Launch(Launch {
+                        kernel: kernel.clone(),
+                        buffers: buffers.clone(),
+                        symbols: symbols.clone(),
+                        symbol_names: desc.symbols.clone(),
+                        how: done.how.clone(),
+                    })
+                }
+            });
+        }
+        Ok(Plan { symbols: self.symbols, buffers: self.buffers, arena_bytes: self.arena_bytes, steps })
+    }
+}
