@@ -184,6 +184,8 @@ impl Emission<'_> {
                 if pending == 0 {
                     block.each_warp(b, || barrier::arrive(b, self.ring.empty(b, at.stage)));
                 } else {
+                    // Opaque, or LLVM peels the first step off and moves all accumulators between the two copies.
+                    let step = b.pin(&[step])[0];
                     b.when(b.cmp(Cmp::Ne, step, b.i32(0)), || self.release_previous(block, at.stage));
                 }
                 let next = self.ring.next(b, at);
