@@ -183,7 +183,8 @@ impl<'a> Emission<'a> {
         let (low, high) = (range.low(first), range.high(last));
         let keys = b.max_s(b.sub(high, low), b.i32(0));
         let per = d.flash.keys as i32;
-        let key_blocks = b.div_u(b.add(keys, b.i32(per - 1)), b.i32(per));
+        // Opaque, so that LLVM unrolls nothing into the producer's few registers.
+        let key_blocks = b.pin(&[b.div_u(b.add(keys, b.i32(per - 1)), b.i32(per))])[0];
         let shared = b.ptr_to_int(k.shared(), Ty::I32);
         let ring = Ring { base: plus(b, shared, d.places.barriers), stages: d.stages };
         let queries_full = plus(b, ring.base, Ring::bytes(d.stages));

@@ -127,7 +127,8 @@ impl Emission<'_> {
         let plan = &self.p.plan;
         let inner = self.size(&plan.depth.extent.ceil_div(i64::from(plan.stage_depth())));
         let all = plan.outer.iter().fold(inner, |n, a| self.b.mul(n, self.size(&a.extent)));
-        (all, inner)
+        // Opaque, or LLVM unrolls constant counts and the producer runs out of its few registers.
+        (self.b.pin(&[all])[0], inner)
     }
 
     fn produce(&self) {
