@@ -20,11 +20,12 @@ pub const SMS: u32 = 132;
 ///
 /// ```text
 /// launch     168 * 384                = 64,512
-/// split       24 * 128 + 240 * 256    = 64,512      (40 and 240 would wait for ever)
+/// split       40 * 128 + 232 * 256    = 64,512      (40 and 240 would wait for ever; 24 is too few for a producer that walks
+///                                                    symbolic sizes)
 /// ```
-pub const PRODUCER_REGISTERS: u32 = 24;
+pub const PRODUCER_REGISTERS: u32 = 40;
 /// See [`PRODUCER_REGISTERS`].
-pub const CONSUMER_REGISTERS: u32 = 240;
+pub const CONSUMER_REGISTERS: u32 = 232;
 
 /// The running thread's place in its block.
 #[derive(Clone, Copy, Debug)]
