@@ -3,6 +3,7 @@
 //! The central function is [`infer`]. A dimension that is a symbol binds it; one that is linear in a single
 //! unknown symbol is solved; every other is checked. All contradictions are reported at once. Knows no memory.
 
+use std::collections::BTreeSet;
 use tricot_plan::{Manifest, Port};
 use tricot_types::{Bindings, Diagnostic, Poly, Symbol, SymbolTable};
 
@@ -50,25 +51,33 @@ pub fn infer(manifest: &Manifest, shapes: &[NamedShape], given: &Bindings) -> Re
             break;
         }
     }
+    let mut unsolvable = BTreeSet::new();
     for (port, axis, extent) in &facts {
         let poly = &port.shape[*axis];
-        let have = poly.eval(&values);
-        if have.as_ref().is_ok_and(|v| v != extent)
-            || (have.is_err() && symbols_of(poly).all(|s| values.contains_key(&s)))
-        {
-            let mut d = Diagnostic::error(
-                "TC0804",
-                format!("axis {axis} of input `{}` is {extent}, it should be {}", port.name, expected(poly, &values)),
-            )
-            .at_name(port.name.clone(), format!("declared {}", shape_text(&port.shape)));
-            let bound: Vec<_> = symbols_of(poly).filter_map(|s| Some(format!("{s} = {}", values.get(&s)?))).collect();
-            if !bound.is_empty() {
-                d = d.with_note(format!("with {}, taken from the values and inputs before it", bound.join(", ")));
+        let place = |message: String| {
+            Diagnostic::error("TC0804", format!("axis {axis} of input `{}` is {extent}, {message}", port.name))
+                .at_name(port.name.clone(), format!("declared {}", shape_text(&port.shape)))
+        };
+        let open: Vec<_> = symbols_of(poly).filter(|s| !values.contains_key(s)).collect();
+        match open.as_slice() {
+            [] if poly.eval(&values).as_ref() != Ok(extent) => {
+                let d = place(format!("it should be {}", expected(poly, &values)));
+                let bound: Vec<_> =
+                    symbols_of(poly).filter_map(|s| Some(format!("{s} = {}", values.get(&s)?))).collect();
+                problems.push(match bound.is_empty() {
+                    true => d,
+                    false => d.with_note(format!("with {}, taken from other inputs or given values", bound.join(", "))),
+                });
             }
-            problems.push(d);
+            [symbol] if is_linear(poly, symbol, &values) && unsolvable.insert(symbol.clone()) => {
+                problems.push(place(format!("no value of `{symbol}` makes `{poly}` that")));
+            }
+            _ => {}
         }
     }
-    problems.extend(check(&manifest.symbols, &values));
+    // What no shape can satisfy has been said; that the symbol is unbound adds nothing.
+    let explained = |d: &Diagnostic| unsolvable.iter().any(|s| *d == unbound(s, &manifest.symbols));
+    problems.extend(check(&manifest.symbols, &values).into_iter().filter(|d| !explained(d)));
     if problems.is_empty() { Ok(values) } else { Err(problems) }
 }
 
@@ -77,11 +86,7 @@ pub fn check(table: &SymbolTable, values: &Bindings) -> Vec<Diagnostic> {
     let mut problems = vec![];
     for (symbol, info) in table {
         match values.get(symbol) {
-            None => problems.push(
-                Diagnostic::error("TC0805", format!("symbol `{symbol}` is not bound"))
-                    .at_name(format!("symbol `{symbol}`"), "no given value and no input shape determines it")
-                    .with_help(format!("give it a value, such as `--set {symbol}={}`", info.hint)),
-            ),
+            None => problems.push(unbound(symbol, table)),
             Some(value) => {
                 if let Err(broken) = info.check(*value) {
                     let d = Diagnostic::error("TC0806", format!("symbol `{symbol}`: {broken}"));
@@ -100,6 +105,13 @@ pub fn check(table: &SymbolTable, values: &Bindings) -> Vec<Diagnostic> {
         );
     }
     problems
+}
+
+fn unbound(symbol: &Symbol, table: &SymbolTable) -> Diagnostic {
+    let hint = table.get(symbol).map_or(1, |info| info.hint);
+    Diagnostic::error("TC0805", format!("symbol `{symbol}` is not bound"))
+        .at_name(format!("symbol `{symbol}`"), "no given value and no input shape determines it")
+        .with_help(format!("give it a value, such as `--set {symbol}={hint}`"))
 }
 
 /// TC0802, with the names there are.
@@ -132,7 +144,7 @@ fn expected(poly: &Poly, values: &Bindings) -> String {
 }
 
 fn symbols_of(poly: &Poly) -> impl Iterator<Item = Symbol> {
-    let mut all = std::collections::BTreeSet::new();
+    let mut all = BTreeSet::new();
     poly.visit_symbols(&mut |s| {
         all.insert(s.clone());
     });
@@ -154,4 +166,15 @@ fn solve(poly: &Poly, extent: i64, values: &Bindings) -> Option<(Symbol, i64)> {
     let rest = extent.checked_sub(zero)?;
     let value = if rest % slope == 0 { rest / slope } else { return None };
     (at(value)? == extent).then_some((symbol, value))
+}
+
+/// Whether `poly` grows evenly with `symbol`, as far as some samples show, and grows at all.
+fn is_linear(poly: &Poly, symbol: &Symbol, values: &Bindings) -> bool {
+    let mut trial = values.clone();
+    let mut at = |x: i64| {
+        trial.insert(symbol.clone(), x);
+        poly.eval(&trial).ok().map(i128::from)
+    };
+    let (Some(zero), Some(one)) = (at(0), at(1)) else { return false };
+    one != zero && [2, 3, 7, 1000].into_iter().all(|x| at(x) == Some(zero + (one - zero) * i128::from(x)))
 }

@@ -176,6 +176,21 @@ impl Bundle {
         Ok(slot.external.get_or_init(|| map))
     }
 
+    /// Bytes of workspace a run of `target` with these symbol values needs; asks no device.
+    /// TC0711 when there is no such target; TC0805 to TC0813 as [`crate::Instance::bind`].
+    pub fn workspace_bytes(&self, target: &str, symbols: &tricot_types::Bindings) -> Result<u64, Vec<Diagnostic>> {
+        let plans = self
+            .manifest
+            .targets
+            .get(target)
+            .ok_or_else(|| Diagnostic::error("TC0711", format!("`{}` holds no target `{target}`", self.name)))?;
+        let problems = crate::symbols::check(&self.manifest.symbols, symbols);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        Ok(crate::bound::bind(&self.manifest, &plans.variants, symbols)?.1.workspace_bytes)
+    }
+
     /// Hashes every entry; all damaged ones are reported at once.
     pub fn verify(&self) -> Result<(), Vec<Diagnostic>> {
         let problems: Vec<_> = self.slots.keys().filter_map(|name| self.entry(name).err()).collect();
