@@ -1,0 +1,6 @@
+//! The cpu backend against a float64 interpreter.
+
+mod contractions;
+mod harness;
+mod nests;
+mod oracle;
