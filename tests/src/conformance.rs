@@ -133,7 +133,8 @@ fn case(folder: &Path, execute: Execute) -> Result<Outcome, String> {
     }
     let results = execute(&module, &feed)?;
     for (i, (output, result)) in main.outputs.iter().zip(&results).enumerate() {
-        let want = expected.get(i).cloned().flatten().ok_or_else(|| format!("the case has no tensor for output {i}"))?;
+        let want =
+            expected.get(i).cloned().flatten().ok_or_else(|| format!("the case has no tensor for output {i}"))?;
         compare(result, &want, folder).map_err(|why| format!("output `{}`: {why}", output.name))?;
     }
     match results.len() == main.outputs.len() {
@@ -154,7 +155,8 @@ fn compare(have: &Constant, want: &Constant, folder: &Path) -> Result<(), String
         return Ok(());
     }
     let (a, b) = (have.to_f64(), want.to_f64());
-    let close = |x: f64, y: f64| x == y || x.is_nan() && y.is_nan() || y.is_finite() && (x - y).abs() <= atol + rtol * y.abs();
+    let close =
+        |x: f64, y: f64| x == y || x.is_nan() && y.is_nan() || y.is_finite() && (x - y).abs() <= atol + rtol * y.abs();
     match (0..a.len()).find(|i| !close(a[*i], b[*i])) {
         Some(i) => {
             let wrong = (0..a.len()).filter(|i| !close(a[*i], b[*i])).count();

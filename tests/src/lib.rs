@@ -1,3 +1,5 @@
-//! What the tests of several rooms share: [`oracle`], an interpreter of kernel descriptions.
+//! What the tests of several rooms share: [`oracle`], an interpreter of kernel descriptions, and [`conformance`], the ONNX
+//! backend cases.
 
+pub mod conformance;
 pub mod oracle;

@@ -58,7 +58,8 @@ fn example(name: &str, path: &std::path::Path, device: Device) -> Result<Row, Ve
     let mut report = Report::default();
     let source = report.time("import", || Source::new(path).load())?;
     let compiled = compiler.compile(source.clone(), &mut report, &|_| {})?;
-    let folder = tempfile::tempdir().map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
+    let folder =
+        tempfile::tempdir().map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
     let file = folder.path().join(format!("{name}.tricot"));
     report.time("bundle", || compiled.write_bundle(&file))?;
     // SAFETY: the bundle was compiled a moment ago by this very process.
@@ -97,7 +98,17 @@ fn kernels(report: &Report, target: &str) -> String {
 }
 
 fn table(rows: &[[String; 9]]) {
-    let head = ["example", "import s", "rewrite s", "schedule s", "codegen s", "run+check s", "kernels", "device", "relative error"];
+    let head = [
+        "example",
+        "import s",
+        "rewrite s",
+        "schedule s",
+        "codegen s",
+        "run+check s",
+        "kernels",
+        "device",
+        "relative error",
+    ];
     let width = |i: usize| rows.iter().map(|r| r[i].chars().count()).chain([head[i].len()]).max().unwrap_or(0);
     let line = |cells: &[&str]| {
         let padded = cells.iter().enumerate().map(|(i, c)| format!("{c:w$}", w = width(i)));

@@ -21,6 +21,9 @@ pub enum Slot {
     Poison,
 }
 
+/// Code of a refusal whose cause has been reported already; it never reaches the user.
+pub const REPORTED: &str = "";
+
 /// Largest number of elements a tensor may have at import, symbols left out.
 pub const MAX_ELEMENTS: i64 = 1 << 46;
 

@@ -141,9 +141,9 @@ impl Evaluator<'_> {
                 let cond: Vec<bool> =
                     x.data.ints()?.iter().map(|p| p.as_constant().map(|c| c != 0)).collect::<Option<_>>()?;
                 match (&operands[1].data, &operands[2].data) {
-                    (Data::Ints(a), Data::Ints(b)) => {
-                        Some(Data::Ints((0..cond.len()).map(|i| (if cond[i] { &a[i] } else { &b[i] }).clone()).collect()))
-                    }
+                    (Data::Ints(a), Data::Ints(b)) => Some(Data::Ints(
+                        (0..cond.len()).map(|i| (if cond[i] { &a[i] } else { &b[i] }).clone()).collect(),
+                    )),
                     (Data::Floats(a), Data::Floats(b)) => {
                         Some(Data::Floats((0..cond.len()).map(|i| if cond[i] { a[i] } else { b[i] }).collect()))
                     }
@@ -206,7 +206,9 @@ impl Evaluator<'_> {
                 }
                 let positions = (0..outer).flat_map(|o| {
                     let n = x.shape[axis];
-                    index.iter().flat_map(move |i| (0..inner).map(move |k| (o * n + (*i).clamp(0, last) as usize) * inner + k))
+                    index
+                        .iter()
+                        .flat_map(move |i| (0..inner).map(move |k| (o * n + (*i).clamp(0, last) as usize) * inner + k))
                 });
                 Some(x.data.take(positions))
             }
@@ -283,9 +285,11 @@ impl Evaluator<'_> {
                 Some(Data::Floats(v.iter().map(|v| round_float(to, *v, saturate)).collect()))
             }
             Data::Floats(v) => Some(Data::Ints(v.iter().map(|v| Poly::constant(float_to_int(to, *v))).collect())),
-            Data::Ints(v) if to.is_float() => {
-                v.iter().map(|p| p.as_constant().map(|c| round_float(to, c as f64, saturate))).collect::<Option<_>>().map(Data::Floats)
-            }
+            Data::Ints(v) if to.is_float() => v
+                .iter()
+                .map(|p| p.as_constant().map(|c| round_float(to, c as f64, saturate)))
+                .collect::<Option<_>>()
+                .map(Data::Floats),
             Data::Ints(v) => {
                 let one = |p: &Poly| match p.as_constant() {
                     Some(c) => Some(Poly::constant(wrap(to, i128::from(c)))),

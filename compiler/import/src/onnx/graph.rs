@@ -53,7 +53,8 @@ impl Ctx<'_> {
         let poly = match expression.parse::<Poly>() {
             Ok(p) if p.as_constant().is_none() => p,
             _ => {
-                let word: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(200).collect();
+                let word: String =
+                    text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).take(200).collect();
                 let symbol = Symbol::new(&word).or_else(|| Symbol::new(&format!("_{word}")));
                 Poly::symbol(symbol.ok_or_else(|| misfit(format!("the size `{text}` names no symbol")))?)
             }
@@ -176,7 +177,9 @@ impl Ctx<'_> {
                         };
                         d.labels.insert(0, tricot_types::Label { place, message: String::new() });
                     }
-                    self.problems.push(d);
+                    if d.code != super::ctx::REPORTED {
+                        self.problems.push(d);
+                    }
                     for output in &node.output {
                         let slot = self.bound(output).unwrap_or(Slot::Poison);
                         self.define(output, slot);
@@ -321,7 +324,9 @@ impl Ctx<'_> {
         self.scopes.pop();
         self.depth -= 1;
         match missing {
-            Some(name) => Err(Diagnostic::error("TC0206", format!("no node produces the nested graph's output `{name}`"))),
+            Some(name) => {
+                Err(Diagnostic::error("TC0206", format!("no node produces the nested graph's output `{name}`")))
+            }
             None => Ok((results.len() == graph.output.len()).then_some(results)),
         }
     }

@@ -75,11 +75,14 @@ fn import(
     })?;
     let Some(graph) = &model.graph else {
         return Err(vec![
-            Diagnostic::error("TC0202", "the file holds no graph").at_byte(file, 0, "").with_help("is it an ONNX model?"),
+            Diagnostic::error("TC0202", "the file holds no graph")
+                .at_byte(file, 0, "")
+                .with_help("is it an ONNX model?"),
         ]);
     };
     // The checks above and in lowering are meant to be complete; an overflow they miss must still not take the host down.
-    let lowered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lower(&model, graph, file, folder, options)));
+    let lowered =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lower(&model, graph, file, folder, options)));
     lowered.unwrap_or_else(|_| {
         Err(vec![
             Diagnostic::error("TC1002", format!("importing `{file}` failed in a way that was not foreseen"))
@@ -112,7 +115,8 @@ fn lower(
     // The survey has already listed what the table lacks.
     let surveyed: BTreeSet<String> = problems.iter().map(place).collect();
     let rest = std::mem::take(&mut ctx.problems);
-    problems.extend(rest.into_iter().filter(|d| !matches!(d.code, "TC0203" | "TC0205") || !surveyed.contains(&place(d))));
+    problems
+        .extend(rest.into_iter().filter(|d| !matches!(d.code, "TC0203" | "TC0205") || !surveyed.contains(&place(d))));
     if !problems.is_empty() {
         return Err(problems);
     }
@@ -188,7 +192,8 @@ fn declare_inputs(ctx: &mut Ctx, graph: &GraphProto) {
             Ok(ty) => match ctx.options.bind.get(name) {
                 Some(value) if !fits(value, &ty) => {
                     let have = format!("{}{:?}", value.dtype, value.shape);
-                    let d = Diagnostic::error("TC0208", format!("input `{name}` is {ty}, the value given for it {have}"));
+                    let d =
+                        Diagnostic::error("TC0208", format!("input `{name}` is {ty}, the value given for it {have}"));
                     ctx.problems.push(d);
                     Slot::Poison
                 }
@@ -274,9 +279,11 @@ fn retain_symbols(module: &mut Module, main: &Function) {
             _ => vec![],
         });
         let in_types = node.results.iter().flat_map(|t| t.shape.clone());
-        in_attrs.chain(in_types).for_each(|p| p.visit_symbols(&mut |s| {
-            used.insert(s.clone());
-        }));
+        in_attrs.chain(in_types).for_each(|p| {
+            p.visit_symbols(&mut |s| {
+                used.insert(s.clone());
+            })
+        });
     }
     module.symbols.retain(|s, _| used.contains(s));
 }

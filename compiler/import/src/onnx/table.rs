@@ -21,6 +21,8 @@ pub struct Entry {
     pub since: i64,
     /// Element types that any of its inputs may have.
     pub dtypes: &'static [DType],
+    /// What of the op is supported, where that is not all of it; empty otherwise.
+    pub only: &'static str,
     pub(super) lower: Lower,
 }
 
@@ -33,7 +35,11 @@ const PLAIN: &[DType] = &[F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16,
 const ANY: &[DType] = &DType::ALL;
 
 const fn row(op: &'static str, since: i64, dtypes: &'static [DType], lower: Lower) -> Entry {
-    Entry { domain: "", op, since, dtypes, lower }
+    Entry { domain: "", op, since, dtypes, only: "", lower }
+}
+
+const fn part(op: &'static str, since: i64, dtypes: &'static [DType], only: &'static str, lower: Lower) -> Entry {
+    Entry { domain: "", op, since, dtypes, only, lower }
 }
 
 /// The table, in name order within each theme.
@@ -61,7 +67,7 @@ pub const TABLE: &[Entry] = &[
     row("Cos", 7, FLOAT, elementwise::unary),
     row("Cosh", 9, FLOAT, elementwise::unary),
     row("Div", 7, NUMBER, elementwise::binary),
-    row("Dropout", 7, PLAIN, elementwise::dropout),
+    part("Dropout", 7, PLAIN, "inference", elementwise::dropout),
     row("Equal", 7, PLAIN, elementwise::binary),
     row("Erf", 9, FLOAT, elementwise::unary),
     row("Exp", 6, FLOAT, elementwise::unary),
@@ -150,7 +156,7 @@ pub const TABLE: &[Entry] = &[
     row("Trilu", 14, PLAIN, shape::trilu),
     row("Unsqueeze", 1, ANY, shape::unsqueeze),
     // Access.
-    row("Compress", 9, PLAIN, access::compress),
+    part("Compress", 9, PLAIN, "conditions known at import", access::compress),
     row("Gather", 1, ANY, access::gather),
     row("GatherElements", 11, PLAIN, access::gather_elements),
     row("GatherND", 11, PLAIN, access::gather_nd),
@@ -186,8 +192,8 @@ pub const TABLE: &[Entry] = &[
     row("MeanVarianceNormalization", 9, FLOAT, norm::mean_variance),
     row("RMSNormalization", 23, FLOAT, norm::rms_norm),
     // Control flow that is decided at import.
-    row("If", 1, BOOL, control::if_),
-    row("Loop", 1, ANY, control::loop_),
+    part("If", 1, BOOL, "conditions known at import", control::if_),
+    part("Loop", 1, ANY, "trip counts and conditions known at import", control::loop_),
     row("Scan", 9, ANY, control::scan),
 ];
 
@@ -198,6 +204,8 @@ pub struct Supported {
     pub name: String,
     pub since: i64,
     pub dtypes: Vec<DType>,
+    /// What of the op is supported, where that is not all of it; empty otherwise.
+    pub only: String,
 }
 
 /// The whole table, in name order.
@@ -208,6 +216,7 @@ pub fn supported_ops() -> Vec<Supported> {
             name: if e.domain.is_empty() { e.op.into() } else { format!("{}.{}", e.domain, e.op) },
             since: e.since,
             dtypes: e.dtypes.to_vec(),
+            only: e.only.into(),
         })
         .collect();
     rows.sort_by(|a, b| a.name.cmp(&b.name));

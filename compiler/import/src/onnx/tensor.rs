@@ -97,7 +97,9 @@ impl External {
         })?;
         let relative = Path::new(location);
         // Data may lie beside the model or below it, nowhere else.
-        if location.contains('\\') || !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
+        if location.contains('\\')
+            || !relative.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
+        {
             return Err(external(format!("external data at `{location}` would lie outside the model's folder"))
                 .with_help("move the file beside the model and correct its location"));
         }

@@ -52,7 +52,13 @@ pub fn slice(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
         None => vec![1; starts.len()],
     };
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || starts.len() > shape.len() {
-        return Err(misfit(format!("{} starts, {} ends, {} axes, {} steps", starts.len(), ends.len(), axes.len(), steps.len())));
+        return Err(misfit(format!(
+            "{} starts, {} ends, {} axes, {} steps",
+            starts.len(),
+            ends.len(),
+            axes.len(),
+            steps.len()
+        )));
     }
     let (mut start, mut size, mut step) = (vec![Poly::default(); shape.len()], shape.clone(), vec![1; shape.len()]);
     for (i, a) in axes.iter().enumerate() {
@@ -94,7 +100,12 @@ pub fn pad(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     let rank = c.rank(x);
     let pads = match call.maybe(1) {
         Some(v) => c.polys(v, "the pads")?,
-        None => call.ints("pads")?.ok_or_else(|| bad_attribute("`pads` is missing"))?.into_iter().map(Poly::constant).collect(),
+        None => call
+            .ints("pads")?
+            .ok_or_else(|| bad_attribute("`pads` is missing"))?
+            .into_iter()
+            .map(Poly::constant)
+            .collect(),
     };
     let axes = match call.maybe(3) {
         Some(v) => {
@@ -359,7 +370,8 @@ pub fn reverse_sequence(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     if batch == time {
         return Err(bad_attribute("`batch_axis` and `time_axis` are the same"));
     }
-    let perm: Vec<i64> = [batch, time].into_iter().chain((0..rank as i64).filter(|a| *a != batch && *a != time)).collect();
+    let perm: Vec<i64> =
+        [batch, time].into_iter().chain((0..rank as i64).filter(|a| *a != batch && *a != time)).collect();
     let mut back = vec![0; rank];
     perm.iter().enumerate().for_each(|(i, p)| back[*p as usize] = i as i64);
     let turned = c.b.transpose(x, &perm)?;

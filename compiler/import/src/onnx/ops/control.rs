@@ -1,13 +1,13 @@
 //! If, Loop and Scan: conditions and trip counts known at import unroll, others are refused.
 
 use crate::onnx::call::{Call, Res, misfit, normal_axis, variant};
-use crate::onnx::ctx::Ctx;
+use crate::onnx::ctx::{Ctx, REPORTED};
 use tricot_dialects::ValueId;
 use tricot_types::{DType, Diagnostic, Poly};
 
 /// Something inside was refused and has been reported; the node is passed over.
 fn refused() -> Diagnostic {
-    Diagnostic::error("TC0210", "a node inside this one was refused")
+    Diagnostic::error(REPORTED, "a node inside this one was refused")
 }
 
 fn dynamic(mut d: Diagnostic, what: &str) -> Diagnostic {
@@ -99,14 +99,18 @@ pub fn scan(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
         let l = call.ints(name)?.unwrap_or_else(|| vec![0; n]);
         if l.len() == n { Ok(l) } else { Err(misfit(format!("`{name}` has {} entries, not {n}", l.len()))) }
     };
-    let (input_axes, input_directions) = (list("scan_input_axes", scanned.len())?, list("scan_input_directions", scanned.len())?);
-    let (output_axes, output_directions) = (list("scan_output_axes", outputs)?, list("scan_output_directions", outputs)?);
+    let (input_axes, input_directions) =
+        (list("scan_input_axes", scanned.len())?, list("scan_input_directions", scanned.len())?);
+    let (output_axes, output_directions) =
+        (list("scan_output_axes", outputs)?, list("scan_output_directions", outputs)?);
     let mut axes = vec![];
     let mut length = None;
     for (v, a) in scanned.iter().zip(&input_axes) {
         let a = normal_axis(*a, c.rank(*v))? as usize;
         let n = c.shape(*v)[a].as_constant();
-        let n = n.ok_or_else(|| Diagnostic::error("TC0210", "the scanned axis has a symbolic size").with_help("give it a value with --set"))?;
+        let n = n.ok_or_else(|| {
+            Diagnostic::error("TC0210", "the scanned axis has a symbolic size").with_help("give it a value with --set")
+        })?;
         if length.is_some_and(|l| l != n) {
             return Err(misfit("the scanned inputs differ in length"));
         }

@@ -38,7 +38,10 @@ impl Sliding {
             "NOTSET" => {
                 if let Some(p) = call.ints("pads")? {
                     if p.len() != 2 * n || p.iter().any(|v| !(0..=1 << 31).contains(v)) {
-                        return Err(bad_attribute(format!("`pads` is {p:?}; {} numbers of at least 0 are needed", 2 * n)));
+                        return Err(bad_attribute(format!(
+                            "`pads` is {p:?}; {} numbers of at least 0 are needed",
+                            2 * n
+                        )));
                     }
                     low = p[..n].iter().map(|v| Poly::constant(*v)).collect();
                     high = p[n..].iter().map(|v| Poly::constant(*v)).collect();
@@ -52,7 +55,12 @@ impl Sliding {
                     let total = match total.as_constant() {
                         Some(t) => Poly::constant(t.max(0)),
                         None if stride[i] == 1 => total,
-                        None => return Err(variant(format!("`{same}` with the symbolic size {} and stride {}", sizes[i], stride[i]))),
+                        None => {
+                            return Err(variant(format!(
+                                "`{same}` with the symbolic size {} and stride {}",
+                                sizes[i], stride[i]
+                            )));
+                        }
                     };
                     let half = total.floor_div(2);
                     let rest = total - half.clone();
@@ -97,9 +105,7 @@ pub fn kernel_of(c: &mut Ctx, call: &Call, w: ValueId) -> Res<Vec<i64>> {
     let shape = c.static_shape(w, "the filter")?;
     let from_filter = shape.get(2..).unwrap_or(&[]).to_vec();
     match call.ints("kernel_shape")? {
-        Some(k) if k != from_filter => {
-            Err(misfit(format!("`kernel_shape` is {k:?}, the filter has {from_filter:?}")))
-        }
+        Some(k) if k != from_filter => Err(misfit(format!("`kernel_shape` is {k:?}, the filter has {from_filter:?}"))),
         _ => Ok(from_filter),
     }
 }
@@ -156,7 +162,8 @@ pub fn conv_of(c: &mut Ctx, call: &Call, x: ValueId, w: ValueId, out: DType) -> 
     };
     let padded = slide.padded(c, x, 0.0)?;
     let ps = c.shape(padded);
-    let split: Vec<Poly> = [ps[0].clone(), g.clone(), channels.clone()].into_iter().chain(ps[2..].iter().cloned()).collect();
+    let split: Vec<Poly> =
+        [ps[0].clone(), g.clone(), channels.clone()].into_iter().chain(ps[2..].iter().cloned()).collect();
     let split = c.b.reshape(padded, &split)?;
     let windows = slide.windows(c, split)?;
     let by_group: Vec<Poly> = [g, filters, channels].into_iter().chain(ws[2..].iter().cloned()).collect();
@@ -247,8 +254,10 @@ pub fn conv_transpose(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     let w = c.b.slice(w, &start, &split, &step)?;
     let dtype = c.dtype(x);
     let slide = Sliding { kernel, stride: vec![1; n], dilation, low: vec![], high: vec![] };
-    let by_group: Vec<Poly> =
-        [ps[0].clone(), Poly::constant(groups), Poly::constant(each)].into_iter().chain(ps[2..].iter().cloned()).collect();
+    let by_group: Vec<Poly> = [ps[0].clone(), Poly::constant(groups), Poly::constant(each)]
+        .into_iter()
+        .chain(ps[2..].iter().cloned())
+        .collect();
     let x = c.b.reshape(spread, &by_group)?;
     let windows = slide.windows(c, x)?;
     let (space, taps): (String, String) = ("rstuvwxyz"[..n.min(9)].into(), "RSTUVWXYZ"[..n.min(9)].into());

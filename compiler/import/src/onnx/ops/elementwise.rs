@@ -1,10 +1,10 @@
 //! Elementwise arithmetic, comparisons, logic, bits and casts.
 
-use crate::onnx::call::{Call, Res, bad_attribute, misfit, variant};
+use crate::onnx::call::{Call, Res, bad_attribute, misfit};
 use crate::onnx::ctx::Ctx;
 use crate::onnx::tensor::{dtype, unsupported_dtype};
 use tricot_dialects::{Attr, ValueId};
-use tricot_types::DType;
+use tricot_types::{DType, Diagnostic};
 
 /// The scalar function of an op that is exactly one.
 fn scalar_name(op: &str) -> &'static str {
@@ -174,8 +174,11 @@ pub fn dropout(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
             None => 0.5,
         };
         if ratio != 0.0 {
-            return Err(variant("dropout in training draws random numbers that ONNX does not fix")
-                .with_help("export the model for inference"));
+            return Err(Diagnostic::error(
+                "TC0203",
+                "Dropout in training is not supported: ONNX does not fix its random numbers",
+            )
+            .with_help("export the model for inference"));
         }
     }
     let shape = c.shape(x);

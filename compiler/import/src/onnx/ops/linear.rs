@@ -24,7 +24,8 @@ pub fn contract(c: &mut Ctx, operands: &[(ValueId, Vec<char>)], result: &[char],
     let (mut values, mut specs) = (vec![], vec![]);
     for (v, letters) in operands {
         let shape = c.shape(*v);
-        let keep: Vec<usize> = (0..shape.len()).filter(|i| !shape[*i].is_one() || sizes[&letters[*i]].is_one()).collect();
+        let keep: Vec<usize> =
+            (0..shape.len()).filter(|i| !shape[*i].is_one() || sizes[&letters[*i]].is_one()).collect();
         let kept: Vec<Poly> = keep.iter().map(|i| shape[*i].clone()).collect();
         values.push(c.b.reshape(*v, &kept)?);
         specs.push(keep.iter().map(|i| letters[*i]).collect::<String>());
@@ -160,7 +161,8 @@ pub fn einsum(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
         }
         None => {
             // Implicit: ellipsis axes, then every letter that occurs once, in order.
-            let mut once: Vec<char> = used.iter().copied().filter(|l| used.iter().filter(|u| *u == l).count() == 1).collect();
+            let mut once: Vec<char> =
+                used.iter().copied().filter(|l| used.iter().filter(|u| *u == l).count() == 1).collect();
             once.sort_unstable();
             free[..widest].iter().copied().chain(once).collect()
         }

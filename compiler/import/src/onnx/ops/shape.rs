@@ -129,8 +129,7 @@ pub fn squeeze(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     if let Some(a) = axes.iter().find(|a| !shape[**a as usize].is_one()) {
         return Err(misfit(format!("axis {a} has size {}, not 1", shape[*a as usize])));
     }
-    let kept: Vec<Poly> =
-        (0..shape.len()).filter(|i| !axes.contains(&(*i as i64))).map(|i| shape[i].clone()).collect();
+    let kept: Vec<Poly> = (0..shape.len()).filter(|i| !axes.contains(&(*i as i64))).map(|i| shape[i].clone()).collect();
     Ok(vec![c.b.reshape(x, &kept)?])
 }
 
@@ -204,7 +203,8 @@ fn equal_parts(total: &Poly, count: i64) -> Res<Vec<Poly>> {
     if let Some(part) = total.exact_div(&Poly::constant(count)) {
         return Ok(vec![part; count as usize]);
     }
-    let total = total.as_constant().ok_or_else(|| misfit(format!("{total} does not split into {count} equal parts")))?;
+    let total =
+        total.as_constant().ok_or_else(|| misfit(format!("{total} does not split into {count} equal parts")))?;
     let part = (total + count - 1) / count;
     let sizes: Vec<i64> = (0..count).map(|i| part.min(total - i * part)).collect();
     match sizes.iter().all(|s| *s >= 0) {
