@@ -9,6 +9,8 @@ pub mod desc;
 pub mod expr;
 pub mod index;
 pub mod scalar;
+pub mod text;
+pub mod verify;
 
 pub use backend::{Backend, CompileOptions, CompiledKernel, CompiledTarget, KernelText};
 pub use desc::{

@@ -1,0 +1,5 @@
+//! Tests of the schedule crate, one binary: schedules run by the kernel interpreter on a real byte arena.
+
+mod fusion;
+mod ops;
+mod support;
