@@ -442,6 +442,12 @@ impl<'t> Reader<'t> {
             .ok_or_else(|| ParseError { message: format!("`{word}` is no loop variable"), offset: start })
     }
 
+    /// Whether a decimal digit comes next.
+    pub fn next_is_digit(&mut self) -> bool {
+        self.skip();
+        self.text[self.at..].starts_with(|c: char| c.is_ascii_digit())
+    }
+
     fn next_is(&mut self, c: char) -> bool {
         self.skip();
         self.text[self.at..].starts_with(c)

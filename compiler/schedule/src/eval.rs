@@ -461,7 +461,7 @@ impl<'g> Eval<'g> {
     }
 
     /// An index operand as an i64 expression clamped to `0..n`.
-    fn clamped(&mut self, index: ExprId, n: &Poly) -> ExprId {
+    pub fn clamped(&mut self, index: ExprId, n: &Poly) -> ExprId {
         let i = self.exprs.cast(index, DType::I64, CastMode::Round);
         let (zero, last) = (self.exprs.int(DType::I64, 0), self.size(&(n.clone() - 1.into())));
         let low = self.exprs.binary(Binary::Max, i, zero);

@@ -14,6 +14,7 @@ mod order;
 mod plan;
 mod scalar;
 mod special;
+pub mod text;
 
 use std::collections::BTreeMap;
 use tricot_dialects::{Constant, Module};

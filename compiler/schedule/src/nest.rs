@@ -103,17 +103,20 @@ fn lower_packed(mut ev: Eval<'_>, root: ValueId, target: ValueId) -> Result<Lowe
     let even = scale(&at[0], &2.into());
     let position = |ev: &mut Eval<'_>, at: Index| ev.reshape(&[at], std::slice::from_ref(&n), &ty.shape);
     let low_at = position(&mut ev, even.clone());
-    let odd = even.shifted(1);
-    let high_at = position(&mut ev, odd.clone());
-    let low = ev.compute(root, &low_at, None)?;
+    let mut odd = even.shifted(1);
+    // The last byte of an odd number of elements holds one: its other half is computed at the last element, then dropped.
     let guard = match n.known_multiple(&ev.flat.symbols) % 2 == 0 {
         true => None,
         false => {
             let (at, end) = (ev.coordinate(&odd), ev.size(&n));
-            Some(ev.exprs.binary(Binary::Lt, at, end))
+            let inside = ev.exprs.binary(Binary::Lt, at, end);
+            odd = Index::zero().plus_dynamic(ev.clamped(at, &n), 1);
+            Some(inside)
         }
     };
-    let high = ev.compute(root, &high_at, guard)?;
+    let high_at = position(&mut ev, odd);
+    let low = ev.compute(root, &low_at, None)?;
+    let high = ev.compute(root, &high_at, None)?;
     let e = &mut ev.exprs;
     let nibble = |e: &mut Exprs, x| {
         let byte = e.cast(x, DType::U8, CastMode::Round);

@@ -136,7 +136,7 @@ impl Planner<'_> {
             Body::SparseContraction(_) => "sparse_contraction",
             Body::Attention(_) => "attention",
         };
-        let digest = blake3::hash(format!("{desc:?}").as_bytes());
+        let digest = blake3::hash(desc.to_string().as_bytes());
         desc.name = format!("{anchor}_{}", &digest.to_hex()[..12]);
         let step = ScheduledStep::Launch {
             kernel: desc.name.clone(),

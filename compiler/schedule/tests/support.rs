@@ -29,6 +29,11 @@ pub fn scheduled(module: &Module, fuse: bool) -> Schedule {
     for k in &s.kernels {
         tricot_kernel::verify::verify(k).unwrap_or_else(|e| panic!("{}\n{k}", e[0]));
     }
+    let text = s.to_string();
+    let back = tricot_schedule::text::parse("printed", &text, &module.constants)
+        .unwrap_or_else(|e| panic!("{}\n{text}", e[0]));
+    assert_eq!(back, s, "{text}");
+    assert_eq!(back.to_string(), text);
     s
 }
 
