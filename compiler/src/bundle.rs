@@ -82,13 +82,11 @@ impl<'a> NewEntry<'a> {
     }
 }
 
-/// Where weights go.
+/// How a bundle is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Weights {
-    #[default]
-    Inside,
-    /// Files in [`EXTERNAL_FOLDER`] beside the bundle.
-    External,
+pub struct WriteOptions {
+    /// Weights become files in [`EXTERNAL_FOLDER`] beside the bundle.
+    pub external_weights: bool,
 }
 
 /// What was written.
@@ -110,9 +108,9 @@ pub fn write_bundle(
     path: &Path,
     manifest: &Manifest,
     entries: Vec<NewEntry>,
-    weights: Weights,
+    options: &WriteOptions,
 ) -> Result<Written, Vec<Diagnostic>> {
-    let bundle = Prepared::new(manifest, entries, weights)?;
+    let bundle = Prepared::new(manifest, entries, options)?;
     let mut file = AtomicFile::create(path)?;
     let mut created = Created(vec![]);
     let folder = path.parent().unwrap_or(Path::new(""));
@@ -128,7 +126,7 @@ pub fn write_bundle(
 
 /// The bundle's bytes in memory, weights inside.
 pub fn bundle_bytes(manifest: &Manifest, entries: Vec<NewEntry>) -> Result<Vec<u8>, Vec<Diagnostic>> {
-    let bundle = Prepared::new(manifest, entries, Weights::Inside)?;
+    let bundle = Prepared::new(manifest, entries, &WriteOptions::default())?;
     let mut out = vec![];
     bundle.stream(&mut out).map_err(|e| e.at(Path::new("memory")))?;
     Ok(out)
@@ -241,7 +239,7 @@ impl<'a> Prepared<'a> {
     fn new(
         manifest: &Manifest,
         mut entries: Vec<NewEntry<'a>>,
-        weights: Weights,
+        options: &WriteOptions,
     ) -> Result<Prepared<'a>, Vec<Diagnostic>> {
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         let mut problems = vec![];
@@ -276,7 +274,7 @@ impl<'a> Prepared<'a> {
                     continue;
                 }
             };
-            let external = weights == Weights::External && entry.tensor.is_some();
+            let external = options.external_weights && entry.tensor.is_some();
             let record = Entry {
                 bytes,
                 blake3: hash.to_hex().to_string(),

@@ -12,7 +12,8 @@ pub type Files = BTreeMap<String, String>;
 /// The name of a stage's file. Stages before `mlir` have one file a target, later ones one a kernel.
 pub fn file_name(stage: Stage, target: Option<&str>, kernel: Option<&str>) -> String {
     let parts: Vec<&str> = [target, kernel].into_iter().flatten().collect();
-    let stem = if parts.is_empty() { stage.name().to_string() } else { format!("{}.{}", parts.join("."), stage.name()) };
+    let stem =
+        if parts.is_empty() { stage.name().to_string() } else { format!("{}.{}", parts.join("."), stage.name()) };
     format!("{stem}.{}", stage.extension())
 }
 

@@ -26,16 +26,8 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in order.
-    pub const ALL: [Stage; 8] = [
-        Stage::Graph,
-        Stage::Rewrite,
-        Stage::Schedule,
-        Stage::Mlir,
-        Stage::Llvm,
-        Stage::Ptx,
-        Stage::Sass,
-        Stage::Plan,
-    ];
+    pub const ALL: [Stage; 8] =
+        [Stage::Graph, Stage::Rewrite, Stage::Schedule, Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass, Stage::Plan];
 
     /// The name.
     pub const fn name(self) -> &'static str {

@@ -375,7 +375,7 @@ fn ptx_needs_a_good_assembler() {
     }
     let ptx = vec![fixture!("axpy.ptx"), fixture!("tma_copy.ptx"), fixture!("cluster.ptx"), fixture!("count.ptx")];
     let all: Vec<_> = ptx.into_iter().chain([("weights/a", bytes_of(&[A]))]).collect();
-    let good = tricot_runtime::cuda::assemblers().iter().any(|a| a.version >= (13, 3));
+    let good = tricot_runtime::cuda::assemblers().iter().any(|a| (a.version.major, a.version.minor) >= (13, 3));
     let new_driver = tricot_runtime::cuda::driver_version().unwrap() >= (13, 3);
     match load_with(model(), &all) {
         Ok(module) => {

@@ -68,7 +68,7 @@ fn entries<'a>() -> Vec<NewEntry<'a>> {
 fn what_is_written_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tricot");
-    let written = write_bundle(&path, &manifest(), entries(), Weights::Inside).unwrap();
+    let written = write_bundle(&path, &manifest(), entries(), &WriteOptions::default()).unwrap();
     let bundle = Bundle::open(&path).unwrap();
     assert_eq!(bundle.digest_hex(), written.digest);
     assert_eq!(std::fs::metadata(&path).unwrap().len(), written.bytes);
@@ -95,11 +95,11 @@ fn what_is_written_is_read_back() {
 fn bytes_are_reproducible_whatever_the_order_and_place() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = (folder.path().join("a.tricot"), folder.path().join("b.tricot"));
-    write_bundle(&a, &manifest(), entries(), Weights::Inside).unwrap();
+    write_bundle(&a, &manifest(), entries(), &WriteOptions::default()).unwrap();
     let mut reversed = entries();
     reversed.reverse();
     std::fs::write(&b, "an older file").unwrap();
-    write_bundle(&b, &manifest(), reversed, Weights::Inside).unwrap();
+    write_bundle(&b, &manifest(), reversed, &WriteOptions::default()).unwrap();
     let bytes = std::fs::read(&a).unwrap();
     assert_eq!(bytes, std::fs::read(&b).unwrap());
     assert_eq!(bytes, bundle_bytes(&manifest(), entries()).unwrap());
@@ -109,7 +109,7 @@ fn bytes_are_reproducible_whatever_the_order_and_place() {
 fn other_zip_readers_agree() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tricot");
-    write_bundle(&path, &manifest(), entries(), Weights::Inside).unwrap();
+    write_bundle(&path, &manifest(), entries(), &WriteOptions::default()).unwrap();
     let script = "import sys, zipfile\nz = zipfile.ZipFile(sys.argv[1])\nassert z.testzip() is None\n\
                   for i in z.infolist(): print(i.filename, i.file_size, i.compress_type, i.date_time[0], z.read(i)[:4].hex())";
     match Command::new("python3").arg("-c").arg(script).arg(&path).output() {
@@ -169,7 +169,7 @@ fn every_flipped_bit_is_rejected() {
 fn external_weights_live_beside_the_bundle() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.tricot");
-    write_bundle(&path, &manifest(), entries(), Weights::External).unwrap();
+    write_bundle(&path, &manifest(), entries(), &WriteOptions { external_weights: true }).unwrap();
     let bundle = Bundle::open(&path).unwrap();
     assert_eq!(bundle.entry("weights/w").unwrap()[4..8], 1f32.to_le_bytes());
     let entry = &bundle.manifest().entries["weights/w"];
@@ -189,7 +189,9 @@ fn external_weights_live_beside_the_bundle() {
 #[test]
 fn writing_fails_whole_and_coded() {
     let folder = tempfile::tempdir().unwrap();
-    let code = |path: &Path, entries| write_bundle(path, &manifest(), entries, Weights::External).unwrap_err()[0].code;
+    let code = |path: &Path, entries| {
+        write_bundle(path, &manifest(), entries, &WriteOptions { external_weights: true }).unwrap_err()[0].code
+    };
     assert_eq!(code(&folder.path().join("no/m.tricot"), entries()), "TC0720");
     assert_eq!(code(folder.path(), entries()), "TC0720");
     assert_eq!(code(Path::new("/dev/full"), entries()), "TC0720");
@@ -227,7 +229,7 @@ fn a_full_disk_is_its_own_error() {
             Ok(())
         }
     }
-    let bundle = Prepared::new(&manifest(), entries(), Weights::Inside).unwrap();
+    let bundle = Prepared::new(&manifest(), entries(), &WriteOptions::default()).unwrap();
     let total = bundle_bytes(&manifest(), entries()).unwrap().len();
     for room in (0..total).step_by(97) {
         let stopped = bundle.stream(&mut Full(room)).err().unwrap();
@@ -236,16 +238,37 @@ fn a_full_disk_is_its_own_error() {
     assert_eq!(bundle.stream(&mut Full(total)).ok(), Some(total as u64));
 }
 
+/// A writer that is killed half way leaves nothing: neither a partial bundle nor a temporary file.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_writer_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("m.tricot");
-    let mut file = AtomicFile::create(&path).unwrap();
-    file.write_all(&[1; 5 << 20]).unwrap();
-    file.flush().unwrap();
-    // The bytes are on disk but have no name, so there is nothing a killed process could leave behind.
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    std::mem::forget(file);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    use std::io::{BufRead, BufReader};
+    const PLACE: &str = "TRICOT_TEST_KILLED_WRITER";
+    if let Some(folder) = std::env::var_os(PLACE) {
+        // The child: gets stuck in the second pass, with megabytes on disk.
+        let calls = std::sync::atomic::AtomicU8::new(0);
+        let stuck = move |sink: &mut dyn Write| {
+            sink.write_all(&[1; 5 << 20])?;
+            if calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+                println!("\nstuck");
+                std::thread::sleep(std::time::Duration::from_secs(60));
+            }
+            Ok(())
+        };
+        let all = vec![NewEntry::new("a", stuck)];
+        let _ = write_bundle(&Path::new(&folder).join("m.tricot"), &manifest(), all, &WriteOptions::default());
+        return;
+    }
+    for signal in [libc::SIGINT, libc::SIGKILL] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut me = Command::new(std::env::current_exe().unwrap());
+        me.args(["--exact", "bundle::tests::a_killed_writer_leaves_nothing", "--nocapture"]).env(PLACE, folder.path());
+        let mut child = me.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "stuck"), "the child ended early");
+        // SAFETY: a signal to our own child, which is still there until it is waited for.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "signal {signal}");
+    }
 }

@@ -61,6 +61,10 @@ fn check_gpu(place: &str, launch: &Launch, gpu: &GpuLaunch, known: &BTreeSet<&Sy
     if !(1..=MAX_CLUSTER).contains(&product(&gpu.cluster)) {
         p.add(place, format!("a cluster of {:?} blocks", gpu.cluster));
     }
+    let version = |v: &str| v.split('.').count() <= 2 && v.split('.').all(|n| n.parse::<u16>().is_ok());
+    if !gpu.min_assembler.is_empty() && !version(&gpu.min_assembler) {
+        p.add(place, format!("`{}` is no assembler version", gpu.min_assembler));
+    }
     if gpu.shared_bytes > MAX_SHARED {
         p.add(place, format!("{} bytes of shared memory, at most {MAX_SHARED} exist", gpu.shared_bytes));
     }

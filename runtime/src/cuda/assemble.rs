@@ -11,7 +11,18 @@ use std::path::PathBuf;
 use std::process::Command;
 use tricot_types::Diagnostic;
 
-type Version = (u32, u32);
+/// A CUDA version.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+pub struct Version {
+    pub major: u32,
+    pub minor: u32,
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
+}
 
 /// An assembler found on this machine.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -19,7 +30,6 @@ pub struct Assembler {
     /// `TRICOT_PTXAS`, `ptxas` or `libnvJitLink`.
     pub kind: &'static str,
     pub path: String,
-    /// CUDA version (major, minor).
     pub version: Version,
 }
 
@@ -39,7 +49,7 @@ pub fn assemblers() -> Vec<Assembler> {
 /// A loadable image of `ptx`: a cubin, or the PTX itself where the driver may assemble it.
 /// TC0828 when nothing here is new enough, TC0825 with the assembler's words when it refuses.
 pub(super) fn image(ptx: &[u8], target: &str, min: &str, driver: u32) -> Result<Vec<u8>, Diagnostic> {
-    let need = parse_version(min).unwrap_or((0, 0));
+    let need = parse_version(min).unwrap_or(Version { major: 0, minor: 0 });
     for assembler in assemblers().iter().filter(|a| a.version >= need) {
         tracing::info!(kind = assembler.kind, path = %assembler.path, "assembling PTX");
         return match assembler.kind {
@@ -47,10 +57,10 @@ pub(super) fn image(ptx: &[u8], target: &str, min: &str, driver: u32) -> Result<
             _ => run_ptxas(&assembler.path, ptx, target),
         };
     }
-    if (driver / 1000, driver % 1000 / 10) >= need {
+    if (Version { major: driver / 1000, minor: driver % 1000 / 10 }) >= need {
         return Ok(ptx.to_vec());
     }
-    let have: Vec<_> = assemblers().iter().map(|a| format!("{} {}.{}", a.path, a.version.0, a.version.1)).collect();
+    let have: Vec<_> = assemblers().iter().map(|a| format!("{} {}", a.path, a.version)).collect();
     Err(Diagnostic::error("TC0828", format!("no assembler of CUDA {min} or later for this kernel's PTX"))
         .with_note(if have.is_empty() { "found none".into() } else { format!("found {}", have.join(", ")) })
         .with_help(
@@ -64,7 +74,7 @@ fn refused(log: &str) -> Diagnostic {
 
 fn parse_version(text: &str) -> Option<Version> {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
-    Some((major.trim().parse().ok()?, minor.trim().parse().ok()?))
+    Some(Version { major: major.trim().parse().ok()?, minor: minor.trim().parse().ok()? })
 }
 
 /// Version of a ptxas from its `release 13.3, V13.3.33` line.
@@ -108,7 +118,7 @@ impl NvJitLink {
                 type F = unsafe extern "C" fn(*mut u32, *mut u32) -> i32;
                 let ok = library.get::<F>(b"nvJitLinkVersion").is_ok_and(|f| f(&mut major, &mut minor) == 0);
                 if ok {
-                    return Some(NvJitLink { library, path: path.into(), version: (major, minor) });
+                    return Some(NvJitLink { library, path: path.into(), version: Version { major, minor } });
                 }
             }
         }
@@ -117,7 +127,7 @@ impl NvJitLink {
 
     /// Looks up a function of this version.
     unsafe fn get<F: Copy>(&self, name: &str) -> Result<F, Diagnostic> {
-        let name = format!("__nvJitLink{name}_{}_{}", self.version.0, self.version.1);
+        let name = format!("__nvJitLink{name}_{}_{}", self.version.major, self.version.minor);
         // SAFETY: the caller names the right type.
         let symbol = unsafe { self.library.get::<F>(name.as_bytes()) };
         symbol.map(|s| *s).map_err(|e| Diagnostic::error("TC0828", format!("`{}` lacks {name}: {e}", self.path)))
@@ -162,5 +172,52 @@ impl NvJitLink {
             let _ = destroy(&mut handle);
             result
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PTX: &[u8] = include_bytes!("../../tests/fixtures/axpy.ptx");
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(parse_version("13.3"), Some(Version { major: 13, minor: 3 }));
+        assert_eq!(parse_version("13"), Some(Version { major: 13, minor: 0 }));
+        assert_eq!(parse_version("thirteen"), None);
+        assert!(parse_version("13.10") > parse_version("13.9"));
+    }
+
+    #[test]
+    fn nothing_new_enough_is_an_error_and_the_driver_may_assemble_what_it_knows() {
+        let problem = image(PTX, "sm_90a", "99.0", 13_000).unwrap_err();
+        assert_eq!(problem.code, "TC0828");
+        if assemblers().is_empty() {
+            assert_eq!(image(PTX, "sm_90a", "13.0", 13_000).unwrap(), PTX);
+        }
+    }
+
+    #[test]
+    fn libnvjitlink_assembles_in_process() {
+        let Some(linker) = NvJitLink::open() else { return println!("skipped: no libnvJitLink") };
+        println!("libnvJitLink {}", linker.version);
+        assert_eq!(&linker.link(PTX, "sm_90a").unwrap()[..4], b"\x7fELF");
+        let problem = linker.link(b".version 8.0\n.target sm_90a\nnonsense", "sm_90a").unwrap_err();
+        assert_eq!(problem.code, "TC0825");
+        println!("{problem}");
+        assert_eq!(linker.link(PTX, "sm_0").unwrap_err().code, "TC0825");
+    }
+
+    #[test]
+    fn ptxas_assembles_in_a_process_of_its_own() {
+        let Some(ptxas) = assemblers().into_iter().find(|a| a.kind != "libnvJitLink") else {
+            return println!("skipped: no ptxas");
+        };
+        println!("{} {}", ptxas.path, ptxas.version);
+        assert_eq!(&run_ptxas(&ptxas.path, PTX, "sm_90a").unwrap()[..4], b"\x7fELF");
+        let problem = run_ptxas(&ptxas.path, b"nonsense", "sm_90a").unwrap_err();
+        assert_eq!(problem.code, "TC0825");
+        println!("{problem}");
     }
 }

@@ -12,7 +12,7 @@ mod graph;
 mod launch;
 mod program;
 
-pub use assemble::{Assembler, assemblers};
+pub use assemble::{Assembler, Version, assemblers};
 pub use context::{Context, CudaMemory, Event, Stream};
 pub(crate) use graph::CudaBinding;
 pub(crate) use program::CudaProgram;
