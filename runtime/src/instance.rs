@@ -18,12 +18,13 @@ const MAX_BINDINGS: usize = 16;
 
 /// See the module page. `Send`; one thread at a time.
 pub struct Instance {
-    module: Arc<Inner>,
     /// Values given to [`Instance::bind`]; used for symbols that no input shape determines.
     given: Bindings,
     /// Most recently used last.
     bindings: Vec<(Bindings, Binding)>,
     workspace: Workspace,
+    /// Last, because dropping the bindings waits for work that may still run this code.
+    module: Arc<Inner>,
 }
 
 struct Binding {

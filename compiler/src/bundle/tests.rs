@@ -272,3 +272,77 @@ fn a_killed_writer_leaves_nothing() {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "signal {signal}");
     }
 }
+
+/// Builder, scheduler, cpu backend, bundle and runtime agree with each other: softmax(x w) for x: f32[b, s, 8].
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_scheduled_graph_runs_from_its_bundle() {
+    use tricot_dialects::{Attrs, Module as Graph, TensorType, builder::build_main};
+    use tricot_kernel::{Backend, CompileOptions};
+    use tricot_runtime::{Device, HostTensor, RunOptions};
+    let mut graph = Graph::new("softmax");
+    for name in ["b", "s"] {
+        graph.symbols.insert(Symbol::new(name).unwrap(), SymbolInfo::default());
+    }
+    build_main(&mut graph, |f| {
+        let x = f.input("x", TensorType::new(DType::F32, [poly("b"), poly("s"), poly("8")]));
+        let w = f.input("w", TensorType::new(DType::F32, [8, 5]));
+        let y = f.contract("bsk,kn->bsn", &[x, w], DType::F32)?;
+        let p = f.one("nn.softmax", &[y], Attrs::new().with("axis", 2))?;
+        f.output("y", y);
+        f.output("p", p);
+        Ok(())
+    })
+    .unwrap();
+    let schedule = tricot_schedule::schedule(&graph, &Default::default()).unwrap();
+    let compiled = tricot_cpu::CpuBackend.compile(&schedule.kernels, &CompileOptions::default()).unwrap();
+    let files: Vec<_> = compiled.files.iter().map(|(f, b)| NewEntry::new(format!("cpu/{f}"), b.clone())).collect();
+    let variants = vec![schedule.finish(&compiled).unwrap()];
+    let port = |name: &str, dims: &[&str]| Port {
+        name: name.into(),
+        dtype: DType::F32,
+        shape: dims.iter().map(|d| poly(d)).collect(),
+        alias: None,
+    };
+    let manifest = Manifest {
+        inputs: vec![port("x", &["b", "s", "8"]), port("w", &["8", "5"])],
+        outputs: vec![port("y", &["b", "s", "5"]), port("p", &["b", "s", "5"])],
+        symbols: graph.symbols.clone(),
+        targets: [("cpu".to_string(), TargetPlan { features: compiled.features.clone(), variants, proof: None })]
+            .into(),
+        ..manifest()
+    };
+    let bundle = Bundle::from_bytes("softmax", &bundle_bytes(&manifest, files).unwrap()).unwrap();
+    let digest = bundle.digest();
+    let module = tricot_runtime::Module::load(bundle, Device::Cpu, &digest).unwrap();
+    let mut instance = module.instance();
+    for (b, s) in [(1usize, 1usize), (2, 3), (5, 64)] {
+        let value = |i: usize| ((i * 7919 + b * 31 + s) % 1000) as f32 / 250.0 - 2.0;
+        let x: Vec<f32> = (0..b * s * 8).map(value).collect();
+        let w: Vec<f32> = (0..40).map(|i| value(i + 17)).collect();
+        let tx = HostTensor::from_slice(&[b as u64, s as u64, 8], &x).unwrap();
+        let tw = HostTensor::from_slice(&[8, 5], &w).unwrap();
+        let (outputs, _) = instance.run(&[("x", &tx), ("w", &tw)], &RunOptions::default()).unwrap();
+        let (mut off, mut norm) = ([0f64; 2], [0f64; 2]);
+        let (ours_y, ours_p) = (outputs[0].as_slice::<f32>().unwrap(), outputs[1].as_slice::<f32>().unwrap());
+        for row in 0..b * s {
+            let dot = |n: usize| (0..8).map(|k| f64::from(x[row * 8 + k]) * f64::from(w[k * 5 + n])).sum::<f64>();
+            let y: Vec<f64> = (0..5).map(dot).collect();
+            let top = y.iter().copied().fold(f64::MIN, f64::max);
+            let sum: f64 = y.iter().map(|v| (v - top).exp()).sum();
+            for n in 0..5 {
+                for (i, (ours, want)) in [(ours_y[row * 5 + n], y[n]), (ours_p[row * 5 + n], (y[n] - top).exp() / sum)]
+                    .into_iter()
+                    .enumerate()
+                {
+                    off[i] += (f64::from(ours) - want).powi(2);
+                    norm[i] += want * want;
+                }
+            }
+        }
+        for i in 0..2 {
+            let error = (off[i] / norm[i]).sqrt();
+            assert!(error <= 1e-5, "output {i}, b = {b}, s = {s}: {error}");
+        }
+    }
+}
