@@ -5,6 +5,7 @@
 //! knows no graph, no plan and no runtime.
 
 mod access;
+mod attention;
 mod blob;
 mod contraction;
 mod convert;
@@ -23,7 +24,9 @@ mod value;
 use blob::{Blob, Unit};
 use isa::Machine;
 use std::collections::BTreeMap;
-use tricot_kernel::{Backend, Body, CompileOptions, CompiledKernel, CompiledTarget, KernelDesc, KernelText};
+use tricot_kernel::{
+    AttentionKind, Backend, Body, CompileOptions, CompiledKernel, CompiledTarget, KernelDesc, KernelText,
+};
 use tricot_plan::{CpuLaunch, How};
 use tricot_types::{Diagnostic, Poly};
 
@@ -108,6 +111,9 @@ fn compile_one(desc: &KernelDesc, machine: &Machine, options: &CompileOptions, t
             let (unit, choice) = contraction::compile(desc, &exprs, &dense, &options.symbols, isa, text)?;
             Ok((unit, format!("2:4 unpacked, {choice}")))
         }
-        _ => Err(Diagnostic::error("TC0601", "the cpu backend cannot compile this kernel")),
+        Body::Attention(a) => match &a.kind {
+            AttentionKind::Dot { .. } => attention::dot(desc, a, isa, text),
+            AttentionKind::Trilinear { .. } => attention::trilinear(desc, a, isa, text),
+        },
     }
 }

@@ -42,6 +42,35 @@ impl Emit<'_> {
         end
     }
 
+    /// Consecutive pieces of at most `block` of `lo..hi`, none if it is empty.
+    pub fn pieces(&mut self, lo: Value, hi: Value, block: i64, body: impl FnOnce(&mut Self, Value, Value)) {
+        let (head, exit) = (self.b.create_block(), self.b.create_block());
+        let at = self.b.append_block_param(head, types::I64);
+        let any = self.b.ins().icmp(IntCC::SignedLessThan, lo, hi);
+        self.b.ins().brif(any, head, &[BlockArg::Value(lo)], exit, &[]);
+        self.b.switch_to_block(head);
+        self.open();
+        let end = self.b.ins().iadd_imm_s(at, block);
+        let end = self.least(end, hi);
+        body(self, at, end);
+        self.close();
+        let more = self.b.ins().icmp(IntCC::SignedLessThan, end, hi);
+        self.b.ins().brif(more, head, &[BlockArg::Value(end)], exit, &[]);
+        self.b.switch_to_block(exit);
+    }
+
+    /// The smaller of two i64.
+    pub fn least(&mut self, a: Value, b: Value) -> Value {
+        let less = self.b.ins().icmp(IntCC::SignedLessThan, a, b);
+        self.b.ins().select(less, a, b)
+    }
+
+    /// The larger of two i64.
+    pub fn most(&mut self, a: Value, b: Value) -> Value {
+        let less = self.b.ins().icmp(IntCC::SignedLessThan, a, b);
+        self.b.ins().select(less, b, a)
+    }
+
     /// One variable over a range. With `vector`, whole groups of lanes first, the rest one by one; `body` is emitted
     /// once for each.
     pub fn range(&mut self, var: LoopVar, lo: Value, hi: Value, vector: bool, body: &mut dyn FnMut(&mut Self)) {

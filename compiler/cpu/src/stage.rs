@@ -44,7 +44,7 @@ impl Emit<'_> {
     }
 
     /// Evaluates and performs stores: all values first, so that none sees another.
-    fn perform(&mut self, stores: &[Store]) {
+    pub fn perform(&mut self, stores: &[Store]) {
         let values: Vec<(Val, Option<Val>)> =
             stores.iter().map(|s| (self.eval(s.value), s.guard.map(|g| self.eval(g)))).collect();
         for (store, (value, guard)) in stores.iter().zip(values) {

@@ -1,5 +1,6 @@
 //! The cpu backend against a float64 interpreter.
 
+mod attentions;
 mod contractions;
 mod harness;
 mod nests;
