@@ -24,6 +24,13 @@ pub struct Bound {
     pub workspace_bytes: u64,
 }
 
+impl Bound {
+    /// Entry names of the weights, repeats included.
+    pub fn weights(&self) -> impl Iterator<Item = &str> {
+        self.buffers.iter().filter_map(|b| if let Place::Weight(name) = &b.place { Some(name.as_str()) } else { None })
+    }
+}
+
 /// An input or output with its actual shape.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BoundPort {
@@ -360,7 +367,7 @@ fn check_map(map: &BoundMap, bound: &Bound) -> Result<(), Diagnostic> {
             map.dims, map.strides
         )));
     }
-    let aligned = map.offset % 16 == 0 && map.strides.iter().all(|s| s % 16 == 0 && *s < 1 << 40);
+    let aligned = map.offset.is_multiple_of(16) && map.strides.iter().all(|s| s.is_multiple_of(16) && *s < 1 << 40);
     if !aligned || map.dims.iter().any(|d| !(1..=1 << 32).contains(d)) {
         return Err(Diagnostic::error(
             "TC0826",

@@ -30,12 +30,13 @@ impl CpuProgram {
     }
 
     /// Address of every buffer that is a weight; 0 for the others.
-    pub fn weights(&self, bundle: &Bundle, bound: &Bound) -> Result<Vec<u64>, Diagnostic> {
+    pub fn weights(&self, bundle: &Bundle, bound: &Bound) -> Result<Vec<u64>, Vec<Diagnostic>> {
+        bundle.verify_entries(&bound.weights().collect::<Vec<_>>())?;
         let address = |place: &Place| match place {
             Place::Weight(name) => bundle.entry(name).map(|bytes| bytes.as_ptr() as u64),
-            _ => Ok(0),
+            _ => Ok::<u64, Diagnostic>(0),
         };
-        bound.buffers.iter().map(|b| address(&b.place)).collect()
+        Ok(bound.buffers.iter().map(|b| address(&b.place)).collect::<Result<_, _>>()?)
     }
 
     /// Runs all steps.

@@ -98,7 +98,7 @@ impl Instance {
     /// # Safety
     /// The memory is valid for `bytes`, unused by others while runs are under way, and outlives the instance.
     pub unsafe fn set_workspace(&mut self, pointer: u64, bytes: u64) -> Result<(), Diagnostic> {
-        if pointer % ARENA_ALIGN != 0 {
+        if !pointer.is_multiple_of(ARENA_ALIGN) {
             return Err(Diagnostic::error(
                 "TC0810",
                 format!("workspace at {pointer:#x} is not {ARENA_ALIGN}-byte aligned"),

@@ -4,6 +4,20 @@
 //! [`Instance`] owns memory, binds symbols and runs. It knows no graph and no compiler, and compiles nothing
 //! except PTX without a cubin.
 //!
+//! ```no_run
+//! use tricot_runtime::{Bundle, Device, HostTensor, Module, RunOptions};
+//!
+//! # fn main() -> Result<(), Vec<tricot_runtime::Diagnostic>> {
+//! let bundle = Bundle::open("model.tricot")?;
+//! // SAFETY: we built this bundle ourselves.
+//! let module = unsafe { Module::load_trusted(bundle, Device::best())? };
+//! let x = HostTensor::from_slice(&[2, 3], &[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0])?;
+//! let (outputs, _) = module.instance().run(&[("x", &x)], &RunOptions::default())?;
+//! println!("{:?}", outputs[0].as_slice::<f32>());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! **Trust.** Opening and inspecting a bundle is safe for any bytes. Running one executes the machine code in
 //! it, so [`Module::load_trusted`] is `unsafe`, and [`Module::load`] asks for the digest of the bundle you mean.
 //!

@@ -136,7 +136,7 @@ fn choose_target(bundle: &Bundle, device: Device) -> Result<String, Diagnostic> 
         Device::Cuda(ordinal) => {
             let (major, minor) = crate::cuda::capability(ordinal)?;
             let fits = |t: &&String| crate::cuda::target_fits(t, major, minor);
-            (targets.keys().filter(fits).next_back().cloned(), format!("sm_{major}{minor}"))
+            (targets.keys().rfind(fits).cloned(), format!("sm_{major}{minor}"))
         }
     };
     found.ok_or_else(|| {

@@ -210,7 +210,7 @@ fn changed_pointers_patch_the_graph() {
         sets[set].check(&x);
         replayed.push(report.replayed);
     }
-    assert_eq!(replayed[0], false);
+    assert!(!replayed[0]);
     assert!(replayed[1..].iter().all(|r| *r), "{replayed:?}");
 
     // z may share x's memory, and then the copy is dropped from the graph.

@@ -193,7 +193,13 @@ impl Bundle {
 
     /// Hashes every entry; all damaged ones are reported at once.
     pub fn verify(&self) -> Result<(), Vec<Diagnostic>> {
-        let problems: Vec<_> = self.slots.keys().filter_map(|name| self.entry(name).err()).collect();
+        self.verify_entries(&self.slots.keys().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// Hashes these entries on all cores; a second call costs nothing.
+    pub(crate) fn verify_entries(&self, names: &[&str]) -> Result<(), Vec<Diagnostic>> {
+        use rayon::prelude::*;
+        let problems: Vec<_> = names.par_iter().filter_map(|name| self.entry(name).err()).collect();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

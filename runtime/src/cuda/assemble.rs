@@ -50,7 +50,8 @@ pub fn assemblers() -> Vec<Assembler> {
 /// TC0828 when nothing here is new enough, TC0825 with the assembler's words when it refuses.
 pub(super) fn image(ptx: &[u8], target: &str, min: &str, driver: u32) -> Result<Vec<u8>, Diagnostic> {
     let need = parse_version(min).unwrap_or(Version { major: 0, minor: 0 });
-    for assembler in assemblers().iter().filter(|a| a.version >= need) {
+    let found = assemblers();
+    if let Some(assembler) = found.iter().find(|a| a.version >= need) {
         tracing::info!(kind = assembler.kind, path = %assembler.path, "assembling PTX");
         return match assembler.kind {
             "libnvJitLink" => NvJitLink::open().map_or_else(|| Err(refused("it vanished")), |l| l.link(ptx, target)),
@@ -60,7 +61,7 @@ pub(super) fn image(ptx: &[u8], target: &str, min: &str, driver: u32) -> Result<
     if (Version { major: driver / 1000, minor: driver % 1000 / 10 }) >= need {
         return Ok(ptx.to_vec());
     }
-    let have: Vec<_> = assemblers().iter().map(|a| format!("{} {}", a.path, a.version)).collect();
+    let have: Vec<_> = found.iter().map(|a| format!("{} {}", a.path, a.version)).collect();
     Err(Diagnostic::error("TC0828", format!("no assembler of CUDA {min} or later for this kernel's PTX"))
         .with_note(if have.is_empty() { "found none".into() } else { format!("found {}", have.join(", ")) })
         .with_help(

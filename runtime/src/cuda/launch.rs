@@ -146,7 +146,7 @@ fn encode(map: &BoundMap, buffer: u64, kernel: &str) -> Result<[u64; 16], Diagno
             .with_note(format!("{recipe} swizzle {:?} at {:#x} + {}", map.swizzle, buffer, map.offset))
     };
     let address = buffer.wrapping_add(map.offset);
-    if address % 16 != 0 {
+    if !address.is_multiple_of(16) {
         return Err(
             refused("the address is not 16-byte aligned".into()).with_help("give tensors 16-byte aligned memory")
         );

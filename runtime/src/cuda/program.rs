@@ -69,10 +69,11 @@ impl CudaProgram {
     }
 
     /// Address of every buffer that is a weight, uploading those not yet there; 0 for the others.
-    pub fn weights(&self, bundle: &Bundle, bound: &Bound) -> Result<Vec<u64>, Diagnostic> {
+    pub fn weights(&self, bundle: &Bundle, bound: &Bound) -> Result<Vec<u64>, Vec<Diagnostic>> {
+        bundle.verify_entries(&bound.weights().collect::<Vec<_>>())?;
         let mut weights = self.weights.lock().unwrap_or_else(PoisonError::into_inner);
         let mut address = |place: &Place| {
-            let Place::Weight(name) = place else { return Ok(0) };
+            let Place::Weight(name) = place else { return Ok::<u64, Diagnostic>(0) };
             if let Some(memory) = weights.get(name) {
                 return Ok(memory.pointer());
             }
@@ -83,7 +84,7 @@ impl CudaProgram {
             weights.insert(name.clone(), memory);
             Ok(pointer)
         };
-        bound.buffers.iter().map(|b| address(&b.place)).collect()
+        Ok(bound.buffers.iter().map(|b| address(&b.place)).collect::<Result<_, _>>()?)
     }
 
     /// Device memory; TC0823 when there is not enough.
