@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tricot_dialects::ValueId;
 use tricot_dialects::core::Einsum;
 use tricot_kernel::{
-    Access, Binary, Body, CastMode, Contraction, Expr, ExprId, Index, Loop, LoopVar, Precision, Store,
+    Access, Binary, Body, CastMode, Contraction, Expr, ExprId, Index, Loop, LoopVar, Precision, SparseContraction,
+    Store,
 };
 use tricot_types::{DType, Poly};
 
@@ -154,6 +155,56 @@ pub fn lower(
     }
     let (a, b) = (sides[0], sides[1]);
     let body = Body::Contraction(Contraction { batch, m, n, k, a, b, acc, precision: Precision::Native, stores });
+    Ok(Lowered::new(ev, body))
+}
+
+/// Computes the 2:4 product `pivot` and the pointwise ops from it up to `root`.
+pub fn lower_sparse(
+    flat: &Flat,
+    stored: &BTreeSet<ValueId>,
+    pivot: ValueId,
+    region: &[ValueId],
+    root: ValueId,
+) -> Result<Lowered, Stop> {
+    let mut ev = Eval::new(flat, stored);
+    let [values, meta, b] = *flat.node(pivot).operands() else {
+        return Err(internal(flat.node(pivot), "three operands are needed"));
+    };
+    for v in [values, meta] {
+        if !stored.contains(&v) {
+            return Err(Stop::Store(v));
+        }
+    }
+    let out = flat.ty(pivot).shape.clone();
+    let rank = out.len();
+    let (batch, batch_at) = ev.domain(&out[..rank - 2]);
+    let (m, n) = (ev.new_var(&out[rank - 2]), ev.new_var(&out[rank - 1]));
+    let k_size = flat.ty(b).shape[rank - 2].clone();
+    let k = ev.new_var(&k_size);
+    let acc = accumulator(&[flat.ty(values).dtype], flat.ty(pivot).dtype);
+    let mut at = batch_at.clone();
+    at.extend([var(m), var(n)]);
+    let stores = epilogue(&mut ev, pivot, region, root, acc, at)?;
+    let mut at = batch_at;
+    at.extend([var(k), var(n)]);
+    let b_value = ev.value(b, &at, None)?;
+    if let Expr::Load { index, .. } = &ev.exprs[b_value].expr
+        && !index.is_affine()
+        && !stored.contains(&b)
+    {
+        return Err(Stop::Store(b));
+    }
+    let body = Body::SparseContraction(SparseContraction {
+        batch,
+        m: Loop::new(m, out[rank - 2].clone()),
+        n: vec![Loop::new(n, out[rank - 1].clone())],
+        k: Loop::new(k, k_size),
+        values: ev.buffer(values, Access::Read),
+        meta: ev.buffer(meta, Access::Read),
+        b: b_value,
+        acc,
+        stores,
+    });
     Ok(Lowered::new(ev, body))
 }
 

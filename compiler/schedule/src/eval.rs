@@ -39,6 +39,8 @@ pub struct Eval<'g> {
     pub reductions: Vec<(ValueId, BTreeSet<LoopVar>)>,
     /// The contraction this kernel is about, and the expression of its sum.
     pub pivot: Option<(ValueId, ExprId)>,
+    /// A value this kernel computes at a few positions only, and its expressions there.
+    pub tiles: Option<(ValueId, Vec<(At, ExprId)>)>,
     /// Positions along the way from the pivot to the root: views there need no division.
     pub path: BTreeMap<ValueId, At>,
     /// Values computed inside this kernel.
@@ -66,6 +68,7 @@ impl<'g> Eval<'g> {
             stages: vec![],
             reductions: vec![],
             pivot: None,
+            tiles: None,
             path: BTreeMap::new(),
             inlined: BTreeSet::new(),
             below: BTreeMap::new(),
@@ -162,6 +165,11 @@ impl<'g> Eval<'g> {
                 true => Ok(self.exprs.cast(sum, ty.dtype, CastMode::Round)),
                 false => Err(Stop::Store(v)),
             };
+        }
+        if let Some((tiled, known)) = &self.tiles
+            && *tiled == v
+        {
+            return known.iter().find(|(a, _)| a == at).map(|(_, e)| *e).ok_or(Stop::Store(v));
         }
         match node.op.name {
             "core.constant" => {

@@ -3,11 +3,11 @@
 //! A set of values to store is grown until every kernel can be made: anything not stored is computed where it is used.
 //! The central type is [`Kernels`].
 
-use crate::contraction;
 use crate::eval::{Stop, internal};
 use crate::flat::Flat;
 use crate::nest::{self, Before, Lowered, is_bijective_view};
 use crate::special;
+use crate::{attention, bag, contraction, sparse, winograd};
 use std::collections::{BTreeMap, BTreeSet};
 use tricot_dialects::{NodeId, ScalarFn, ValueId};
 use tricot_types::Diagnostic;
@@ -16,6 +16,17 @@ use tricot_types::Diagnostic;
 pub struct Kernels {
     /// By the value (or first result) they make.
     pub kernels: Vec<(ValueId, Lowered)>,
+    /// Values in memory: arguments, constants and what kernels write.
+    pub stored: BTreeSet<ValueId>,
+}
+
+/// The value whose memory holds `v`: a reshape of a stored value is that value under another shape.
+pub fn holder(flat: &Flat, stored: &BTreeSet<ValueId>, v: ValueId) -> ValueId {
+    let mut v = v;
+    while flat.node(v).op.name == "core.reshape" && stored.contains(&flat.node(v).operands()[0]) {
+        v = flat.node(v).operands()[0];
+    }
+    v
 }
 
 /// Facts about the flat graph that grouping asks for again and again.
@@ -105,7 +116,7 @@ pub fn group(flat: &Flat, fuse: bool) -> Result<Kernels, Vec<Diagnostic>> {
     }
     let kernels =
         roots(flat, &uses, &stored).into_iter().filter_map(|r| Some((r, ready.remove(&r)?.lowered))).collect();
-    Ok(Kernels { kernels })
+    Ok(Kernels { kernels, stored })
 }
 
 /// A kernel that may serve again in the next round.
@@ -134,9 +145,17 @@ fn stuck(flat: &Flat, v: ValueId) -> Diagnostic {
 }
 
 fn lower(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId, pivot: Option<&Region>) -> Result<Lowered, Stop> {
-    match pivot {
-        Some(region) => contraction::lower(flat, stored, region.pivot, &region.values, root),
-        None if special::is_special(flat.node(root).op.name) => special::lower(flat, stored, root),
+    let name = flat.node(root).op.name;
+    match pivot.map(|r| (r, flat.node(r.pivot).op.name)) {
+        Some((region, "core.contract")) => contraction::lower(flat, stored, region.pivot, &region.values, root),
+        Some((region, "sparse24.matmul")) => {
+            contraction::lower_sparse(flat, stored, region.pivot, &region.values, root)
+        }
+        Some((region, _)) => winograd::lower(flat, stored, region.pivot, root),
+        None if special::is_special(name) => special::lower(flat, stored, root),
+        None if attention::is_attention(name) => attention::lower(flat, stored, root),
+        None if sparse::is_selection(name) => sparse::lower(flat, stored, root),
+        None if bag::is_bag(name) => bag::lower(flat, stored, root),
         None => nest::lower(flat, stored, root, root),
     }
 }
@@ -158,7 +177,7 @@ fn roots(flat: &Flat, uses: &Uses, stored: &BTreeSet<ValueId>) -> Vec<ValueId> {
         let node = flat.function.node(*id);
         let first = ValueId { node: *id, result: 0 };
         let any = (0..node.results.len() as u32).any(|result| stored.contains(&ValueId { node: *id, result }));
-        if any && computes(flat, first) {
+        if any && computes(flat, first) && holder(flat, stored, first) == first {
             out.push(first);
         }
     }
@@ -173,10 +192,21 @@ fn initially_stored(flat: &Flat, uses: &Uses) -> BTreeSet<ValueId> {
         for v in results {
             if !computes(flat, v) || is_opaque(node.op.name) && uses.is_used(v) {
                 stored.insert(v);
+                // A kernel with several results writes the first ones in any case.
+                let first = ValueId { node: *id, result: 0 };
+                match node.op.name {
+                    "sparse24.compress" => stored.extend([first, ValueId { node: *id, result: 1 }]),
+                    name if attention::is_attention(name) => stored.extend([first]),
+                    _ => {}
+                }
+            }
+            if node.op.name == "sparse24.matmul" {
+                stored.extend([node.operands()[0], node.operands()[1]]);
+                store_operand(flat, &mut stored, f64::INFINITY, node.operands()[2]);
             }
             if contraction::is_matrix(flat, v) {
                 for (i, o) in node.operands().iter().enumerate() {
-                    store_operand(flat, &mut stored, v, i, *o);
+                    store_operand(flat, &mut stored, reuse(flat, v, i), *o);
                 }
             }
         }
@@ -186,13 +216,25 @@ fn initially_stored(flat: &Flat, uses: &Uses) -> BTreeSet<ValueId> {
 
 /// Ops whose results no other kernel computes inside.
 fn is_opaque(name: &str) -> bool {
-    special::is_special(name)
+    special::is_special(name) || attention::is_attention(name) || sparse::is_selection(name) || bag::is_bag(name)
+}
+
+/// Whether a value takes the pointwise ops after it into its kernel.
+fn is_pivot(flat: &Flat, v: ValueId) -> bool {
+    let name = flat.node(v).op.name;
+    contraction::is_matrix(flat, v) || name == "sparse24.matmul" || winograd::is_transform(name)
+}
+
+/// Ops that stay whole rather than decompose.
+pub fn keeps(node: &tricot_dialects::Node, types: &[tricot_dialects::TensorType]) -> bool {
+    attention::keeps(node, types)
+        || sparse::keeps(node, types)
+        || bag::is_bag(node.op.name)
+        || winograd::keeps(node, types)
 }
 
 /// An operand of a matrix product is read many times: arithmetic on it is done once, before, unless it is next to nothing.
-fn store_operand(flat: &Flat, stored: &mut BTreeSet<ValueId>, contraction: ValueId, side: usize, operand: ValueId) {
-    let Ok(shape) = contraction::Shape::of(flat, contraction) else { return };
-    let reuse: f64 = shape.own(1 - side).iter().map(|c| shape.sizes[c].hint(&flat.symbols).max(1.0)).product();
+fn store_operand(flat: &Flat, stored: &mut BTreeSet<ValueId>, reuse: f64, operand: ValueId) {
     let mut v = operand;
     let mut budget = if reuse <= 32.0 { 2 } else { 0 };
     while !stored.contains(&v) {
@@ -211,6 +253,14 @@ fn store_operand(flat: &Flat, stored: &mut BTreeSet<ValueId>, contraction: Value
                 return;
             }
         }
+    }
+}
+
+/// How often a matrix product reads each element of an operand.
+fn reuse(flat: &Flat, contraction: ValueId, side: usize) -> f64 {
+    match contraction::Shape::of(flat, contraction) {
+        Ok(shape) => shape.own(1 - side).iter().map(|c| shape.sizes[c].hint(&flat.symbols).max(1.0)).product(),
+        Err(_) => f64::INFINITY,
     }
 }
 
@@ -337,7 +387,7 @@ fn pivots(flat: &Flat, uses: &Uses, stored: &mut BTreeSet<ValueId>) -> BTreeMap<
     let mut out: BTreeMap<ValueId, Region> = BTreeMap::new();
     for id in &uses.order {
         let v = ValueId { node: *id, result: 0 };
-        if !contraction::is_matrix(flat, v) {
+        if !is_pivot(flat, v) {
             continue;
         }
         let region = epilogue(flat, uses, stored, v);
@@ -358,6 +408,7 @@ fn epilogue(flat: &Flat, uses: &Uses, stored: &BTreeSet<ValueId>, v: ValueId) ->
     let mut region = vec![v];
     let mut best = 1;
     let elements = flat.ty(v).elements();
+    let views = !winograd::is_transform(flat.node(v).op.name);
     if stored.contains(&v) {
         return region;
     }
@@ -366,7 +417,8 @@ fn epilogue(flat: &Flat, uses: &Uses, stored: &BTreeSet<ValueId>, v: ValueId) ->
         let Some(next) = region.iter().flat_map(outside).min_by_key(|n| uses.rank[n]) else { break };
         let u = ValueId { node: next, result: 0 };
         let node = flat.node(u);
-        let pointwise = matches!(node.op.name, "core.map" | "core.select" | "core.cast") || is_bijective_view(flat, u);
+        let pointwise =
+            matches!(node.op.name, "core.map" | "core.select" | "core.cast") || views && is_bijective_view(flat, u);
         if !pointwise || flat.ty(u).elements() != elements || flat.ty(u).dtype.bits() == 4 {
             break;
         }

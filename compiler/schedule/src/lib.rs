@@ -3,6 +3,8 @@
 //! The central type is [`Schedule`]. This crate knows no target's instructions: it writes kernel descriptions and a plan
 //! whose launches a backend completes.
 
+mod attention;
+mod bag;
 mod contraction;
 mod coords;
 mod eval;
@@ -13,8 +15,10 @@ mod nest;
 mod order;
 mod plan;
 mod scalar;
+mod sparse;
 mod special;
 pub mod text;
+mod winograd;
 
 use std::collections::BTreeMap;
 use tricot_dialects::{Constant, Module};
@@ -27,7 +31,7 @@ use tricot_types::{Diagnostic, Poly, SymbolTable};
 pub struct ScheduleOptions {
     /// The target's name, for costs; every schedule is right on every target.
     pub target: String,
-    /// Let ops share kernels. Without it every op of the decomposed graph is a kernel of its own.
+    /// Let ops share kernels and stay whole. Without it every op of the graph decomposed to primitives is a kernel of its own.
     pub fuse: bool,
 }
 
@@ -38,7 +42,7 @@ impl Default for ScheduleOptions {
 }
 
 /// Kernels, buffers and steps of one module.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Schedule {
     pub symbols: SymbolTable,
     /// Distinct kernels in order of first use.
@@ -47,16 +51,19 @@ pub struct Schedule {
     pub steps: Vec<ScheduledStep>,
     pub arena_bytes: Poly,
     /// Constants the plan's weight buffers name, by entry name.
-    pub weights: BTreeMap<String, Weight>,
+    pub weights: BTreeMap<String, Constant>,
 }
 
-/// A constant by content; schedules are equal when their constants are.
-#[derive(Clone, Debug)]
-pub struct Weight(pub Constant);
-
-impl PartialEq for Weight {
-    fn eq(&self, other: &Weight) -> bool {
-        self.0.hash() == other.0.hash()
+impl PartialEq for Schedule {
+    /// Constants are equal by content.
+    fn eq(&self, other: &Schedule) -> bool {
+        let weights = |s: &Schedule| s.weights.iter().map(|(n, c)| (n.clone(), c.hash())).collect::<Vec<_>>();
+        self.symbols == other.symbols
+            && self.kernels == other.kernels
+            && self.buffers == other.buffers
+            && self.steps == other.steps
+            && self.arena_bytes == other.arena_bytes
+            && weights(self) == weights(other)
     }
 }
 
@@ -80,7 +87,7 @@ pub enum ScheduledStep {
 /// # Errors
 /// TC04xx what cannot be scheduled, at the user's own nodes; TC10xx faults of the compiler.
 pub fn schedule(module: &Module, options: &ScheduleOptions) -> Result<Schedule, Vec<Diagnostic>> {
-    let flat = flat::flatten(module, |_, _| false)?;
+    let flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
     let kernels = group::group(&flat, options.fuse)?;
     plan::plan(&flat, kernels)
 }

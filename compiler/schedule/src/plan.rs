@@ -1,10 +1,10 @@
 //! From kernels to a plan: buffers, steps in order, names, and the arena.
 
 use crate::flat::Flat;
-use crate::group::{Kernels, computes};
+use crate::group::{Kernels, computes, holder};
 use crate::memory::{Need, place};
 use crate::nest::{Before, Lowered};
-use crate::{Schedule, ScheduledStep, Weight};
+use crate::{Schedule, ScheduledStep};
 use std::collections::{BTreeMap, BTreeSet};
 use tricot_dialects::ValueId;
 use tricot_kernel::{Access, Body, Expr, Extent, Index, KernelDesc, Loop, Stage, Store};
@@ -17,6 +17,7 @@ pub fn plan(flat: &Flat, kernels: Kernels) -> Result<Schedule, Vec<Diagnostic>> 
         flat,
         schedule: Schedule { symbols: flat.symbols.clone(), ..Schedule::default() },
         ids: BTreeMap::new(),
+        stored: kernels.stored.clone(),
     };
     planner.place_values(&kernels);
     for (root, lowered) in kernels.kernels {
@@ -30,10 +31,20 @@ pub fn plan(flat: &Flat, kernels: Kernels) -> Result<Schedule, Vec<Diagnostic>> 
 struct Planner<'f> {
     flat: &'f Flat,
     schedule: Schedule,
+    /// Buffers by [`holder`].
     ids: BTreeMap<ValueId, BufferId>,
+    stored: BTreeSet<ValueId>,
 }
 
 impl Planner<'_> {
+    fn holder(&self, v: ValueId) -> ValueId {
+        holder(self.flat, &self.stored, v)
+    }
+
+    fn id(&self, v: ValueId) -> BufferId {
+        self.ids[&self.holder(v)]
+    }
+
     fn add(&mut self, name: String, v: ValueId, storage: Storage) -> BufferId {
         let ty = self.flat.ty(v);
         self.schedule.buffers.push(PlanBuffer { name, dtype: ty.dtype, shape: ty.shape.clone(), storage });
@@ -56,9 +67,10 @@ impl Planner<'_> {
             .collect();
         let aliased = self.unsafe_aliases(kernels);
         for (i, output) in function.outputs.iter().enumerate() {
-            if written.contains(&output.value) && !self.ids.contains_key(&output.value) && !aliased.contains(&i) {
-                let id = self.add(output.name.clone(), output.value, Storage::Output(i as u32));
-                self.ids.insert(output.value, id);
+            let v = self.holder(output.value);
+            if written.contains(&v) && !self.ids.contains_key(&v) && !aliased.contains(&i) {
+                let id = self.add(output.name.clone(), v, Storage::Output(i as u32));
+                self.ids.insert(v, id);
             }
         }
         let mut used = BTreeSet::new();
@@ -67,6 +79,7 @@ impl Planner<'_> {
         }
         used.extend(function.outputs.iter().map(|o| o.value));
         for v in used {
+            let v = self.holder(v);
             if self.ids.contains_key(&v) {
                 continue;
             }
@@ -80,7 +93,7 @@ impl Planner<'_> {
                 let name = self.flat.constants.name(hash).map_or_else(|| "constant".to_string(), str::to_string);
                 let entry = format!("weights/{hash}");
                 if let Some(c) = self.flat.constants.get(hash) {
-                    self.schedule.weights.insert(entry.clone(), Weight(c.clone()));
+                    self.schedule.weights.insert(entry.clone(), c.clone());
                 }
                 self.add(name, v, Storage::Weight(entry))
             };
@@ -97,16 +110,19 @@ impl Planner<'_> {
         for (i, output) in function.outputs.iter().enumerate() {
             let Some(input) = output.alias.as_deref().and_then(input_of) else { continue };
             let writer = kernels.kernels.iter().position(|(_, k)| {
-                k.values.iter().zip(&k.buffers).any(|(v, b)| *v == output.value && b.access != Access::Read)
+                k.values
+                    .iter()
+                    .zip(&k.buffers)
+                    .any(|(v, b)| *v == self.holder(output.value) && b.access != Access::Read)
             });
             let reads = |k: &Lowered| {
                 let mut used = BTreeSet::new();
                 collect_values(k, &mut used);
-                used.contains(&input)
+                used.iter().any(|v| self.holder(*v) == input)
             };
             // A kernel that both reads the input and writes the output may read what another point wrote.
             let last = kernels.kernels.iter().rposition(|(_, k)| reads(k));
-            let read_by_copy = function.outputs.iter().any(|o| o.value == input);
+            let read_by_copy = function.outputs.iter().any(|o| self.holder(o.value) == input);
             if read_by_copy || matches!((writer, last), (Some(w), Some(l)) if l >= w) {
                 out.insert(i);
             }
@@ -120,11 +136,8 @@ impl Planner<'_> {
             None => {}
             Some(Before::Launch(first)) => self.launch(root, *first),
             Some(Before::Copy(from)) => {
-                let step = ScheduledStep::Copy {
-                    from: self.ids[&from],
-                    to: self.ids[&root],
-                    bytes: self.flat.ty(root).bytes(),
-                };
+                let step =
+                    ScheduledStep::Copy { from: self.id(from), to: self.id(root), bytes: self.flat.ty(root).bytes() };
                 self.schedule.steps.push(step);
             }
         }
@@ -140,7 +153,7 @@ impl Planner<'_> {
         desc.name = format!("{anchor}_{}", &digest.to_hex()[..12]);
         let step = ScheduledStep::Launch {
             kernel: desc.name.clone(),
-            buffers: values.iter().map(|v| self.ids[v]).collect(),
+            buffers: values.iter().map(|v| self.id(*v)).collect(),
             symbols: desc.symbols.iter().map(|s| Poly::symbol(s.clone())).collect(),
         };
         self.schedule.steps.push(step);
@@ -153,7 +166,7 @@ impl Planner<'_> {
     fn copy_outputs(&mut self) {
         let mut copies = vec![];
         for (i, output) in self.flat.function.outputs.iter().enumerate() {
-            let from = self.ids[&output.value];
+            let from = self.id(output.value);
             if self.schedule.buffers[from.0 as usize].storage == Storage::Output(i as u32) {
                 continue;
             }

@@ -2,7 +2,7 @@
 //!
 //! Weights are named by content. Small ones carry their bytes; larger ones are looked up when the text is read.
 
-use crate::{Schedule, ScheduledStep, Weight};
+use crate::{Schedule, ScheduledStep};
 use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
 use tricot_dialects::{Constant, ConstantStore};
@@ -23,7 +23,7 @@ impl Display for Schedule {
         for (s, i) in &self.symbols {
             writeln!(f, "symbol {s} min {} max {} multiple {} hint {}", i.min, i.max, i.multiple, i.hint)?;
         }
-        for (name, Weight(c)) in &self.weights {
+        for (name, c) in &self.weights {
             write!(f, "weight {} {}", quote(name), c.dtype)?;
             c.shape.iter().try_for_each(|d| write!(f, " {d}"))?;
             if c.bytes().len() <= INLINE_BYTES {
@@ -116,7 +116,7 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
             }
         };
         match constant {
-            Some(c) => s.weights.insert(name, Weight(c)),
+            Some(c) => s.weights.insert(name, c),
             None => return r.fail(format!("weight `{name}` is neither written out nor in the model's constants")),
         };
     }

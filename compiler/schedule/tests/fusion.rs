@@ -123,23 +123,6 @@ fn einsum_chains() {
 }
 
 #[test]
-fn attention_composites() {
-    for (causal, window, dtype) in [(false, 0, F32), (true, 0, F32), (true, 3, BF16)] {
-        let m = module(|b| {
-            let q = b.input("q", TensorType::new(dtype, [sym("b"), sym("s"), p(4), p(3)]));
-            let k = b.input("k", TensorType::new(dtype, [sym("b"), sym("s"), p(2), p(3)]));
-            let v = b.input("v", TensorType::new(dtype, [sym("b"), sym("s"), p(2), p(5)]));
-            let attrs = Attrs::new().with("scale", 0.7).with("causal", causal).with("window", window);
-            let y = b.op("nn.attention", &[q, k, v], attrs)?;
-            b.output("y", y[0]);
-            b.output("lse", y[1]);
-            Ok(())
-        });
-        check(&m);
-    }
-}
-
-#[test]
 fn a_gated_feed_forward_block() {
     let m = module(|b| {
         let dtype: DType = F32;

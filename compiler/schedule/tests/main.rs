@@ -1,5 +1,6 @@
 //! Tests of the schedule crate, one binary: schedules run by the kernel interpreter on a real byte arena.
 
+mod anchors;
 mod fusion;
 mod ops;
 mod support;

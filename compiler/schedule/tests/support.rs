@@ -71,7 +71,7 @@ pub fn run(s: &Schedule, module: &Module, bindings: &Bindings, inputs: &[Vec<u8>
         match &b.storage {
             Storage::Input(i) => inputs[*i as usize].clone(),
             Storage::Output(i) => outputs[*i as usize].clone(),
-            Storage::Weight(w) => s.weights[w].0.bytes().to_vec(),
+            Storage::Weight(w) => s.weights[w].bytes().to_vec(),
             Storage::Arena { offset } => arena[bytes(offset)..bytes(offset) + n].to_vec(),
         }
     };

@@ -76,7 +76,7 @@ impl Matrices {
 
 /// The matrix with each row multiplied by the odd part of its common denominator, and those factors: the products are dyadic,
 /// so binary floats hold them exactly, and dividing by the factors afterwards is the only rounding.
-pub(super) fn dyadic(matrix: &Matrix) -> (Vec<f64>, Vec<f64>) {
+pub fn dyadic(matrix: &Matrix) -> (Vec<f64>, Vec<f64>) {
     let gcd = |mut a: i128, mut b: i128| {
         while b != 0 {
             (a, b) = (b, a % b);

@@ -6,7 +6,7 @@
 mod matrices;
 mod transform;
 
-pub use matrices::{MAX_TILE, Matrices, Matrix};
+pub use matrices::{MAX_TILE, Matrices, Matrix, dyadic};
 
 use crate::op::OpDef;
 
