@@ -52,7 +52,7 @@ pub const SAMPLES: &[&str] = &[
     r#"%q: bf16[1, 5, 2, 8], %k: bf16[1, 3, 1, 8], %v: bf16[1, 3, 1, 8] | %o, %l = nn.attention %q, %k, %v {causal = true, offset = -2, scale = 0.5} : bf16[1, 5, 2, 8], f32[1, 2, 5]"#,
     r#"%x: f32[b, 4, 9, 8], %w: f32[6, 4, 3, 2] | %y = nn.conv2d %x, %w {dilation = [1, 2], pad = [1, 0, 1, 2], stride = [2, 1]} : f32[b, 6, 5, 8]"#,
     r#"%x: f32[b, 4, n, 8], %w: f32[6, 2, 3, 3] | %y = nn.conv2d %x, %w {groups = 2, pad = [1, 1, 1, 1]} : f32[b, 6, n, 8]"#,
-    r#"%x: f32[b, 3, s], %g: f32[3], %c: f32[3], %m: f32[3], %v: f32[3] | %y = nn.batch_norm %x, %g, %c, %m, %v : f32[b, 3, s]"#,
+    r#"%x: f32[b, 3, s], %g: f32[3], %c: f32[3], %m: f32[3], %var: f32[3] | %y = nn.batch_norm %x, %g, %c, %m, %var : f32[b, 3, s]"#,
     r#"%x: f32[b, 6, s], %g: f32[6], %c: f32[6] | %y = nn.group_norm %x, %g, %c {groups = 2} : f32[b, 6, s]"#,
     r#"%x: f32[b, 3, s], %g: f32[3], %c: f32[3] | %y = nn.instance_norm %x, %g, %c {epsilon = 0.01} : f32[b, 3, s]"#,
     r#"%x: bf16[b, s, 16], %g: bf16[16], %c: bf16[16] | %y = nn.layer_norm %x, %g, %c {axis = 2} : bf16[b, s, 16]"#,

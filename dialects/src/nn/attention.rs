@@ -146,7 +146,7 @@ pub static ATTENTION: OpDef = OpDef {
     doc: "Query head `h` reads key head `g = h / (heads(q) / heads(k))`. `x[b,h,i,j] = scale * sum_d q[b,i,h,d] k[b,j,g,d] + bias[b,h,i,j]`; \
           `out[b,i,h,e] = sum_j softmax_j(x) v[b,j,g,e]`; `lse[b,h,i] = log sum_j e^x`. `causal`: query `i` sees the keys `j <= i + offset`, \
           and with `window` only those with `j > i + offset - window`. A query that sees no key gives zeros and an lse of -inf. \
-          Logits, weights and sums are held in f32 for 16- and 8-bit floats. FLOPs count the two products over the pairs that take \
+          Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64. FLOPs count the two products over the pairs that take \
           part (the tensor-core convention). Source: arXiv 1706.03762, 2305.13245 (grouped heads), 2205.14135 (lse).",
     operands: &[
         one("q", "float [b, i, h, d]"),

@@ -66,7 +66,7 @@ pub static ATTENTION: OpDef = OpDef {
     doc: "Query head `h` reads key head `g = h / (heads(q) / heads(k1))`. For `i - w1 < j <= i` and `i - w2 < k <= i`, both clipped to the \
           sequence: `x[b,h,i,j,k] = scale * sum_d q[b,i,h,d] k1[b,j,g,d] (k2[b,k,g,d] + k2_bias)`; `P` is the softmax of `x` jointly over \
           `(j, k)`; `out[b,i,h,e] = sum_jk P v1[b,j,g,e] (v2[b,k,g,e] + v2_bias)`; `lse[b,h,i] = log sum_jk e^x`. `j` and `k` are \
-          independent of each other. Logits, weights and sums are held in f32 for 16- and 8-bit floats. FLOPs in the tensor-core \
+          independent of each other. Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64. FLOPs in the tensor-core \
           convention: `2 b h (d + e) sum_i min(i+1, w1) min(i+1, w2)`; a symbolic length counts as at least both windows. Source: \
           arXiv 2507.02754, equations 5 to 7.",
     operands: &[
