@@ -278,5 +278,8 @@ fn each_kind_of_hostile_manifest_is_named() {
     assert_eq!(refused(&|m| drop(m["entries"].as_object_mut().unwrap().remove("weights/w"))), "TC0707");
     let ghost = json!({ "bytes": 1, "blake3": "0".repeat(64) });
     assert_eq!(refused(&move |m| m["entries"]["ghost"] = ghost.clone()), "TC0707");
+    let many: Value =
+        (0..1025).map(|i| (format!("s{i}"), json!({ "min": 1, "max": 2, "multiple": 1, "hint": 1 }))).collect();
+    assert_eq!(set("/symbols", many), "TC0706");
     assert_eq!(refused(&|m| m["symbols"]["a b"] = json!({ "min": 1, "max": 2, "multiple": 1, "hint": 1 })), "TC0706");
 }

@@ -238,6 +238,46 @@ fn a_full_disk_is_its_own_error() {
     assert_eq!(bundle.stream(&mut Full(total)).ok(), Some(total as u64));
 }
 
+/// A real file system that takes no more bytes: the process's own file size limit.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_that_takes_no_more_leaves_nothing() {
+    const PLACE: &str = "TRICOT_TEST_FULL_WRITER";
+    if let Some(folder) = std::env::var_os(PLACE) {
+        let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
+        // SAFETY: plain calls; without the handler the limit would end the process.
+        unsafe {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+        }
+        let all = vec![NewEntry::new("a", vec![1u8; 5 << 20])];
+        let path = Path::new(&folder).join("m.tricot");
+        let problem = write_bundle(&path, &manifest(), all, &WriteOptions::default()).unwrap_err().remove(0);
+        assert_eq!(problem.code, "TC0721", "{problem}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut me = Command::new(std::env::current_exe().unwrap());
+    me.args(["--exact", "bundle::tests::a_file_system_that_takes_no_more_leaves_nothing"]).env(PLACE, folder.path());
+    let out = me.output().unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stdout));
+    assert!(String::from_utf8_lossy(&out.stdout).contains("1 passed"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_no_bundle_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let code = |path: &Path| Bundle::open(path).unwrap_err()[0].code;
+    assert_eq!(code(&folder.path().join("missing.tricot")), "TC0701");
+    assert_eq!(code(folder.path()), "TC0701");
+    let path = folder.path().join("m.tricot");
+    for text in ["", "PK", &"not a bundle ".repeat(50)] {
+        std::fs::write(&path, text).unwrap();
+        assert_eq!(code(&path), "TC0702");
+    }
+}
+
 /// A writer that is killed half way leaves nothing: neither a partial bundle nor a temporary file.
 #[cfg(target_os = "linux")]
 #[test]

@@ -12,6 +12,8 @@ use tricot_types::{Diagnostic, Poly, Symbol, SymbolTable};
 
 /// Problems reported at most.
 const MAX_PROBLEMS: usize = 20;
+/// Symbols of a bundle at most; keeps the checks of every launch cheap.
+const MAX_SYMBOLS: usize = 1024;
 /// Dimensions of a tensor at most.
 pub const MAX_RANK: usize = 32;
 
@@ -59,6 +61,9 @@ impl Problems<'_> {
     }
 
     fn symbols(&mut self, place: &str, table: &SymbolTable) {
+        if table.len() > MAX_SYMBOLS {
+            return self.add(place, format!("{} symbols, at most {MAX_SYMBOLS} are allowed", table.len()));
+        }
         for (symbol, info) in table {
             if Symbol::new(symbol.name()).is_none() {
                 self.add(place, format!("{:?} is no symbol name", symbol.name()));
@@ -76,6 +81,9 @@ pub fn check(m: &Manifest, archive: &Archive, file: &str) -> Vec<Diagnostic> {
     let mut p = Problems { file, list: vec![] };
     check_entries(m, archive, &mut p);
     p.symbols("symbols", &m.symbols);
+    if m.symbols.len() > MAX_SYMBOLS {
+        return p.list;
+    }
     let known: BTreeSet<&Symbol> = m.symbols.keys().collect();
     check_ports(m, &known, &mut p);
     for (name, target) in &m.targets {
