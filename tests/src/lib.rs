@@ -1,5 +1,5 @@
-//! What the tests of several rooms share: [`oracle`], an interpreter of kernel descriptions, and [`conformance`], the ONNX
-//! backend cases.
+//! What the tests of several rooms share: [`oracle`], an interpreter of kernel descriptions, [`cases`], descriptions to run, and
+//! [`conformance`], the ONNX backend cases.
 
 pub mod conformance;
-pub mod oracle;
+pub use tricot_kernel_tests::{cases, oracle};

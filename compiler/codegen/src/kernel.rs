@@ -133,7 +133,12 @@ impl Builder {
     }
 }
 
-impl Kernel<'_> {
+impl<'a> Kernel<'a> {
+    /// The same kernel seen as another description of the same symbols and buffers, for families that rewrite their anchor.
+    pub(crate) fn with_desc<'d>(&'d self, desc: &'d KernelDesc) -> Kernel<'d> {
+        Kernel { b: self.b.again(), desc, params: self.params, args: self.args.clone() }
+    }
+
     fn arg(&self, is: impl Fn(&Param) -> bool, what: &str) -> Val {
         match self.params.iter().position(is) {
             Some(at) => self.args[at],

@@ -18,6 +18,7 @@ pub mod ptxas;
 pub mod samples;
 pub mod scalar;
 pub mod select;
+pub mod simt;
 pub mod sparse;
 #[cfg(test)]
 mod testing;

@@ -28,6 +28,9 @@ pub const CHIP: &str = "sm_90a";
 /// PTX ISA 8.6: everything for Hopper, and any driver of CUDA 12.7 or later reads it.
 pub const FEATURES: &str = "+ptx86";
 
+/// The LLVM IR before optimisation, for this crate's emulator.
+pub(crate) const UNOPTIMISED: &str = "unoptimised";
+
 const PIPELINE: &str = "builtin.module(convert-scf-to-cf,gpu.module(convert-gpu-to-nvvm,convert-nvvm-to-llvm,\
     convert-arith-to-llvm),convert-cf-to-llvm,reconcile-unrealized-casts,canonicalize,cse)";
 
@@ -99,11 +102,7 @@ impl Session {
         let wanted = |stage: &str| want.iter().any(|w| w == stage) || stop == Some(stage);
         self.messages.borrow_mut().clear();
         let launch = family.launch();
-        let fail = |code, what: &str, notes: Vec<String>| {
-            let base =
-                Diagnostic::error(code, what.to_string()).at_name(format!("kernel `{}`", desc.name), family.choice());
-            notes.into_iter().fold(base, Diagnostic::with_note)
-        };
+        let fail = |code, what: &str, notes: Vec<String>| failure(desc, family, code, what, notes);
 
         // SAFETY: the context outlives the module; the module is destroyed by `owned` at the end of this function.
         let (module, emitted) = unsafe { kernel::build(self.context.to_raw(), desc, &launch, |k| family.emit(k)) };
@@ -121,25 +120,12 @@ impl Session {
             return Ok(lowered);
         }
 
-        let manager = PassManager::new(&self.context);
-        parse_pass_pipeline(manager.as_operation_pass_manager(), PIPELINE)
-            .map_err(|e| fail("TC0501", "the pass pipeline does not parse", vec![e.to_string()]))?;
-        let mut owned = owned;
-        if manager.run(&mut owned).is_err() {
-            return Err(fail("TC0501", "lowering to the LLVM dialect failed", self.messages.take()));
-        }
-
-        // SAFETY: the gpu.module is the first operation of the module's body; both libraries are the same static LLVM.
-        let device = unsafe { mlirBlockGetFirstOperation(mlirModuleGetBody(module)) };
         let llvm = inkwell::context::Context::create();
-        let raw = unsafe { mlirTranslateModuleToLLVMIR(device, (&llvm).as_ctx_ref().cast()) };
-        if raw.is_null() {
-            return Err(fail("TC0501", "translation to LLVM IR failed", self.messages.take()));
+        let ir = self.translate(&llvm, owned, desc, family)?;
+        if stop == Some(UNOPTIMISED) {
+            lowered.texts.insert(UNOPTIMISED.into(), ir.print_to_string().to_string());
+            return Ok(lowered);
         }
-        let ir = unsafe { inkwell::module::Module::new(raw.cast()) };
-        ir.set_triple(&self.machine.get_triple());
-        ir.set_data_layout(&self.machine.get_target_data().get_data_layout());
-        ir.verify().map_err(|e| fail("TC0502", "the kernel's LLVM IR does not verify", vec![e.to_string()]))?;
         ir.run_passes("default<O3>", &self.machine, PassBuilderOptions::create())
             .map_err(|e| fail("TC0502", "LLVM's optimiser failed", vec![e.to_string()]))?;
         if wanted("llvm") {
@@ -157,6 +143,42 @@ impl Session {
         lowered.ptx = String::from_utf8_lossy(bytes).into_owned();
         Ok(lowered)
     }
+
+    /// The optimiser's input: the module as LLVM IR for NVPTX.
+    fn translate<'c>(
+        &self,
+        llvm: &'c inkwell::context::Context,
+        module: melior::ir::Module,
+        desc: &KernelDesc,
+        family: &dyn Family,
+    ) -> Result<inkwell::module::Module<'c>, Diagnostic> {
+        let fail = |code, what: &str, notes: Vec<String>| failure(desc, family, code, what, notes);
+        let manager = PassManager::new(&self.context);
+        parse_pass_pipeline(manager.as_operation_pass_manager(), PIPELINE)
+            .map_err(|e| fail("TC0501", "the pass pipeline does not parse", vec![e.to_string()]))?;
+        let mut owned = module;
+        if manager.run(&mut owned).is_err() {
+            return Err(fail("TC0501", "lowering to the LLVM dialect failed", self.messages.take()));
+        }
+
+        // SAFETY: the gpu.module is the first operation of the module's body; both libraries are the same static LLVM.
+        let device = unsafe { mlirBlockGetFirstOperation(mlirModuleGetBody(owned.to_raw())) };
+        let raw = unsafe { mlirTranslateModuleToLLVMIR(device, llvm.as_ctx_ref().cast()) };
+        if raw.is_null() {
+            return Err(fail("TC0501", "translation to LLVM IR failed", self.messages.take()));
+        }
+        let ir = unsafe { inkwell::module::Module::new(raw.cast()) };
+        ir.set_triple(&self.machine.get_triple());
+        ir.set_data_layout(&self.machine.get_target_data().get_data_layout());
+        ir.verify().map_err(|e| fail("TC0502", "the kernel's LLVM IR does not verify", vec![e.to_string()]))?;
+        Ok(ir)
+    }
+}
+
+/// A diagnostic about one kernel.
+fn failure(desc: &KernelDesc, family: &dyn Family, code: &'static str, what: &str, notes: Vec<String>) -> Diagnostic {
+    let base = Diagnostic::error(code, what.to_string()).at_name(format!("kernel `{}`", desc.name), family.choice());
+    notes.into_iter().fold(base, Diagnostic::with_note)
 }
 
 /// The operation in MLIR's custom syntax.

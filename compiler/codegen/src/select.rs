@@ -23,8 +23,26 @@ pub trait Family {
 type Try = fn(&KernelDesc, &SymbolTable) -> Option<Box<dyn Family>>;
 
 /// In order of preference; the generic families at the end take every description of their anchor.
-const FAMILIES: &[Try] =
-    &[crate::attention::try_fused, crate::sparse::try_sparse, crate::contraction::try_dense, crate::nest::family];
+const FAMILIES: &[Try] = &[
+    crate::attention::try_fused,
+    crate::sparse::try_sparse,
+    crate::contraction::try_dense,
+    crate::nest::family,
+    crate::simt::contraction::family,
+    crate::simt::rewrite::contraction_family,
+    crate::simt::rewrite::sparse_family,
+    crate::simt::attention::family,
+];
+
+/// How many families at the front of [`FAMILIES`] use tensor cores.
+#[cfg(test)]
+const TENSOR: usize = 3;
+
+/// As [`select`] among the generic families only.
+#[cfg(test)]
+pub(crate) fn select_generic(desc: &KernelDesc, symbols: &SymbolTable) -> Option<Box<dyn Family>> {
+    FAMILIES[TENSOR..].iter().find_map(|family| family(desc, symbols))
+}
 
 /// The family for a description.
 pub fn select(desc: &KernelDesc, symbols: &SymbolTable) -> Result<Box<dyn Family>, Diagnostic> {

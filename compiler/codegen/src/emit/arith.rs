@@ -45,14 +45,6 @@ macro_rules! binary {
     };
 }
 
-macro_rules! unary {
-    ($($(#[$doc:meta])* $name:ident = $op:literal;)*) => {
-        $($(#[$doc])* pub fn $name(&self, a: Val) -> Val {
-            self.op1($op, &[a], a.ty, &[])
-        })*
-    };
-}
-
 impl Builder {
     binary! {
         and = "arith.andi"; or = "arith.ori"; xor = "arith.xori";
@@ -81,16 +73,48 @@ impl Builder {
         min_num = "arith.minnumf";
         /// The other operand if one is NaN.
         max_num = "arith.maxnumf";
-        /// Magnitude of `a`, sign of `b`.
-        copysign = "llvm.intr.copysign";
     }
 
-    unary! {
-        /// Correctly rounded.
-        sqrt = "llvm.intr.sqrt";
-        abs_f = "llvm.intr.fabs"; floor = "llvm.intr.floor"; ceil = "llvm.intr.ceil"; trunc_to_int = "llvm.intr.trunc";
-        /// To nearest, ties to even.
-        round_even = "llvm.intr.roundeven";
+    // `convert-gpu-to-nvvm` declares the operations of these intrinsics illegal, hence the calls by name.
+
+    fn float_intrinsic(&self, name: &str, operands: &[Val]) -> Val {
+        let ty = operands[0].ty;
+        self.intrinsic(&format!("llvm.{name}.{}", ty.suffix()), operands, ty)
+    }
+
+    /// Square root, correctly rounded.
+    pub fn sqrt(&self, a: Val) -> Val {
+        self.float_intrinsic("sqrt", &[a])
+    }
+
+    /// Magnitude.
+    pub fn abs_f(&self, a: Val) -> Val {
+        self.float_intrinsic("fabs", &[a])
+    }
+
+    /// Toward minus infinity.
+    pub fn floor(&self, a: Val) -> Val {
+        self.float_intrinsic("floor", &[a])
+    }
+
+    /// Toward plus infinity.
+    pub fn ceil(&self, a: Val) -> Val {
+        self.float_intrinsic("ceil", &[a])
+    }
+
+    /// Toward zero.
+    pub fn trunc_to_int(&self, a: Val) -> Val {
+        self.float_intrinsic("trunc", &[a])
+    }
+
+    /// To nearest, ties to even.
+    pub fn round_even(&self, a: Val) -> Val {
+        self.float_intrinsic("roundeven", &[a])
+    }
+
+    /// Magnitude of `a`, sign of `b`.
+    pub fn copysign(&self, a: Val, b: Val) -> Val {
+        self.float_intrinsic("copysign", &[a, b])
     }
 
     /// Sum of integers (wrapping) or floats.

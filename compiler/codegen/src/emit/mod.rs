@@ -50,6 +50,11 @@ impl Builder {
         Builder { ctx, loc, block: Cell::new(block) }
     }
 
+    /// A second builder at the same place; only one of the two may be used from then on.
+    pub(crate) fn again(&self) -> Builder {
+        Builder { ctx: self.ctx, loc: self.loc, block: Cell::new(self.block.get()) }
+    }
+
     /// Appends an operation and returns its results.
     pub fn op(&self, name: &str, operands: &[Val], results: &[Ty], attrs: Attrs) -> Vec<Val> {
         let types: Vec<_> = results.iter().map(|t| self.ty(*t)).collect();

@@ -5,7 +5,7 @@
 //! thread, warp or block for each parallel point, which shares out the loops of every stage), and `serial` (one thread in
 //! all, for 4-bit stores that share bytes in ways no thread could own).
 
-mod plan;
+pub(crate) mod plan;
 mod points;
 mod stages;
 mod team;

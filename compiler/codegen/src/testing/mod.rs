@@ -13,3 +13,7 @@ pub(crate) fn assembler() -> Option<&'static Assembler> {
         }
     }
 }
+
+pub(crate) mod emulate;
+
+mod cases;

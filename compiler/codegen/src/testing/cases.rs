@@ -1,0 +1,82 @@
+//! Every case of `tricot_kernel_tests::cases` through the emitters: run by the emulator, assembled, and written out for a real GPU.
+
+use super::{assembler, emulate};
+use crate::lower::Session;
+use crate::select::{Family, select, select_generic};
+use std::path::{Path, PathBuf};
+use tricot_kernel_tests::cases::{self, Case};
+use tricot_kernel_tests::oracle;
+use tricot_types::Diagnostic;
+
+/// Only cases whose names contain this, for work on one of them.
+fn chosen() -> Vec<Case> {
+    let only = std::env::var("TRICOT_CASE").unwrap_or_default();
+    cases::all().into_iter().filter(|c| c.desc.name.contains(&only)).collect()
+}
+
+fn emulated(case: &Case) -> Result<f64, String> {
+    crate::check::check(&case.desc).map_err(|d| d.to_string())?;
+    let family = select_generic(&case.desc, &case.symbols).ok_or("no generic family takes it")?;
+    let inputs = case.inputs();
+    let encode = |(values, b): (&Vec<oracle::Num>, &tricot_kernel::Buffer)| oracle::encode(b.dtype, values);
+    let mut bytes: Vec<Vec<u8>> = inputs.iter().zip(&case.desc.buffers).map(encode).collect();
+    emulate::run(&case.desc, family.as_ref(), &case.bindings, &mut bytes);
+    let decode = |((bytes, b), values): ((&Vec<u8>, &tricot_kernel::Buffer), &Vec<oracle::Num>)| {
+        oracle::decode(b.dtype, bytes, values.len())
+    };
+    let got: Vec<_> = bytes.iter().zip(&case.desc.buffers).zip(&inputs).map(decode).collect();
+    case.check(&case.expected(&inputs), &got).map_err(|e| format!("{} ({e})", family.choice()))
+}
+
+#[test]
+fn every_case_agrees_with_the_oracle_when_emulated() {
+    let cases = chosen();
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| {
+            let result = std::panic::catch_unwind(|| emulated(case)).unwrap_or_else(|p| {
+                let text =
+                    p.downcast_ref::<String>().cloned().or_else(|| p.downcast_ref::<&str>().map(|s| s.to_string()));
+                Err(text.unwrap_or_else(|| "a panic".into()))
+            });
+            result.err().map(|e| format!("{}: {e}", case.desc.name))
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// Assembles a case with a family and writes `<name>.json` and `<name>.cubin` if there is a folder.
+fn assemble(case: &Case, family: &dyn Family, name: &str, folder: Option<&Path>) -> Result<(), Diagnostic> {
+    let Some(assembler) = assembler() else { return Ok(()) };
+    let lowered = Session::new()?.lower(&case.desc, family, &[], None)?;
+    let assembled = assembler.assemble(&case.desc.name, &lowered.ptx)?;
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(folder.join(format!("{name}.json")), serde_json::to_string(&family.launch()).unwrap()).unwrap();
+        std::fs::write(folder.join(format!("{name}.cubin")), assembled.cubin).unwrap();
+    }
+    Ok(())
+}
+
+/// `TRICOT_EMIT_CASES=DIR` writes `<case>.json` (launch) and `<case>.cubin` for `gpu-kernels` of `tricot-kernel-tests`, and
+/// `<case>.generic.…` where the generic families are not the first choice; without it a sample of the cases is assembled.
+#[test]
+fn cases_assemble() {
+    let folder = std::env::var_os("TRICOT_EMIT_CASES").map(PathBuf::from);
+    let step = if folder.is_some() { 1 } else { 17 };
+    let cases: Vec<Case> = chosen().into_iter().step_by(step).collect();
+    let mut failures = vec![];
+    for case in &cases {
+        let name = &case.desc.name;
+        let (best, generic) = (select(&case.desc, &case.symbols).unwrap(), select_generic(&case.desc, &case.symbols).unwrap());
+        let mut wanted = vec![(best.as_ref(), name.clone())];
+        if best.choice() != generic.choice() {
+            wanted.push((generic.as_ref(), format!("{name}.generic")));
+        }
+        for (family, file) in wanted {
+            let result = assemble(case, family, &file, folder.as_deref());
+            failures.extend(result.err().map(|d| format!("{file} ({}): {d}", family.choice())));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}

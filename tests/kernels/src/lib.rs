@@ -1,0 +1,5 @@
+//! Kernel descriptions under test: [`oracle`], an interpreter of them, and [`cases`], descriptions of every kind to run. Shared by the tests of
+//! both backends; knows no backend.
+
+pub mod cases;
+pub mod oracle;
