@@ -141,6 +141,10 @@ impl Session {
         let bytes = ptx.as_slice();
         let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
         lowered.ptx = String::from_utf8_lossy(bytes).into_owned();
+        // LLVM and MLIR turn some operations into calls of libraries that a kernel is never linked with.
+        if let Some(call) = lowered.ptx.lines().find(|l| l.contains(".extern .func")) {
+            return Err(fail("TC0502", "the kernel calls a function nothing defines", vec![call.trim().to_string()]));
+        }
         Ok(lowered)
     }
 

@@ -198,7 +198,7 @@ fn binary_map(op: Binary, dtype: DType, data: (f64, f64)) -> Case {
     let a = m.desc.exprs.load(dtype, x, at(&[(V[0], 1)]));
     let b = m.desc.exprs.load(dtype, y, at(&[(V[0], 1)]));
     // Small divisors, exponents and shifts, zero among them.
-    let b = if dtype.is_float() || op.is_comparison() {
+    let b = if dtype.is_float() || dtype == DType::Bool || op.is_comparison() {
         b
     } else {
         let seven = m.desc.exprs.int(dtype, if dtype.bits() == 4 { 3 } else { 7 });

@@ -69,13 +69,10 @@ impl Builder {
         min_f = "arith.minimumf";
         /// NaN if either is NaN.
         max_f = "arith.maximumf";
-        /// The other operand if one is NaN.
-        min_num = "arith.minnumf";
-        /// The other operand if one is NaN.
-        max_num = "arith.maxnumf";
     }
 
-    // `convert-gpu-to-nvvm` declares the operations of these intrinsics illegal, hence the calls by name.
+    // `convert-gpu-to-nvvm` declares the operations of these intrinsics illegal or makes calls of libdevice of them, hence the
+    // calls by name.
 
     fn float_intrinsic(&self, name: &str, operands: &[Val]) -> Val {
         let ty = operands[0].ty;
@@ -110,6 +107,16 @@ impl Builder {
     /// To nearest, ties to even.
     pub fn round_even(&self, a: Val) -> Val {
         self.float_intrinsic("roundeven", &[a])
+    }
+
+    /// The smaller; the other operand if one is NaN.
+    pub fn min_num(&self, a: Val, b: Val) -> Val {
+        self.float_intrinsic("minnum", &[a, b])
+    }
+
+    /// The larger; the other operand if one is NaN.
+    pub fn max_num(&self, a: Val, b: Val) -> Val {
+        self.float_intrinsic("maxnum", &[a, b])
     }
 
     /// Magnitude of `a`, sign of `b`.

@@ -128,9 +128,29 @@ extern "C" fn from_e5m2(x: u16) -> u32 {
     u32::from(narrow(DType::F16, f64::from(widen(DType::F8E5M2, x & 255))))
 }
 
+extern "C" fn minnum_f32(x: f32, y: f32) -> f32 {
+    x.min(y)
+}
+
+extern "C" fn maxnum_f32(x: f32, y: f32) -> f32 {
+    x.max(y)
+}
+
+extern "C" fn minnum_f64(x: f64, y: f64) -> f64 {
+    x.min(y)
+}
+
+extern "C" fn maxnum_f64(x: f64, y: f64) -> f64 {
+    x.max(y)
+}
+
 /// (name in IR, declaration without name, address).
 fn externals() -> Vec<(&'static str, &'static str, usize)> {
     vec![
+        ("minnum_f32", "float @(float, float)", minnum_f32 as *const () as usize),
+        ("maxnum_f32", "float @(float, float)", maxnum_f32 as *const () as usize),
+        ("minnum_f64", "double @(double, double)", minnum_f64 as *const () as usize),
+        ("maxnum_f64", "double @(double, double)", maxnum_f64 as *const () as usize),
         ("tid", "i32 @()", tid as *const () as usize),
         ("ctaid", "i32 @()", ctaid as *const () as usize),
         ("laneid", "i32 @()", laneid as *const () as usize),
@@ -155,7 +175,15 @@ fn externals() -> Vec<(&'static str, &'static str, usize)> {
 
 /// Rewrites one line of IR.
 fn translate(line: &str) -> String {
-    let line = line.replace("ptx_kernel ", "");
+    let mut line = line.replace("ptx_kernel ", "");
+    // Library calls the just-in-time linker does not find.
+    for name in ["minnum.f32", "maxnum.f32", "minnum.f64", "maxnum.f64"] {
+        let intrinsic = format!("@llvm.{name}");
+        if line.starts_with("declare") && line.contains(&intrinsic) {
+            return String::new();
+        }
+        line = line.replace(&intrinsic, &format!("@{}", name.replace('.', "_")));
+    }
     let result = || line.split(" = ").next().unwrap_or("").trim().to_string();
     // The operand list of a call: what stands between the last opening parenthesis that is not an attribute's and the last closing one.
     let operands = |line: &str| -> Vec<String> {
@@ -264,6 +292,9 @@ pub(crate) fn run(desc: &KernelDesc, family: &dyn Family, bindings: &Bindings, b
     let launch = family.launch();
     let text = module_text(&lowered.texts[UNOPTIMISED], &desc.name, launch.params.len());
     Target::initialize_native(&InitializationConfig::default()).unwrap();
+    if let Some(folder) = std::env::var_os("TRICOT_DUMP_EMULATED") {
+        std::fs::write(std::path::Path::new(&folder).join(format!("{}.ll", desc.name)), &text).unwrap();
+    }
     let context = Context::create();
     let buffer = MemoryBuffer::create_from_memory_range_copy(format!("{text}\0").as_bytes(), "kernel");
     let module = context.create_module_from_ir(buffer).unwrap_or_else(|e| panic!("{e}\n{text}"));
