@@ -581,7 +581,14 @@ fn sparse(dtype: DType, [batch, mm, nn, kk]: [i64; 4]) -> Case {
     }))
 }
 
-fn attention(name: &str, dtype: DType, kind: &str, [batch, seq, heads, kv]: [i64; 4], dims: [u32; 2], (w1, w2): (u64, u64)) -> Case {
+fn attention(
+    name: &str,
+    dtype: DType,
+    kind: &str,
+    [batch, seq, heads, kv]: [i64; 4],
+    dims: [u32; 2],
+    (w1, w2): (u64, u64),
+) -> Case {
     let mut m = Make::new(&format!("attention_{name}_{dtype}"));
     m.bound = if dtype == DType::F32 { 1e-5 } else { 6e-3 };
     let (dim, dim_v) = (i64::from(dims[0]), i64::from(dims[1]));
@@ -639,6 +646,11 @@ fn attention(name: &str, dtype: DType, kind: &str, [batch, seq, heads, kv]: [i64
 
 /// Every case.
 pub fn all() -> Vec<Case> {
+    [small(), large()].concat()
+}
+
+/// Cases small enough for an emulator with a system thread for each thread of a block.
+pub fn small() -> Vec<Case> {
     use Unary::*;
     let mut cases = vec![];
     let everywhere = [
@@ -769,12 +781,11 @@ pub fn all() -> Vec<Case> {
         cases.push(attention("causal", dtype, "causal", [1, 11, 2, 2], [40, 40], (4, 0)));
         cases.push(attention("trilinear", dtype, "trilinear", [2, 9, 4, 1], [16, 24], (5, 3)));
     }
-    cases.extend(large());
     cases
 }
 
 /// Cases that the tensor-core families take, ragged ones among them.
-fn large() -> Vec<Case> {
+pub fn large() -> Vec<Case> {
     let mut cases = vec![];
     for transposed in [false, true] {
         cases.push(contraction(DType::BF16, DType::F32, [1, 128, 128, 64], transposed));

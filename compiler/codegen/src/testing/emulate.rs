@@ -13,8 +13,8 @@ use inkwell::targets::{InitializationConfig, Target};
 use std::cell::Cell;
 use std::sync::{Barrier, Mutex};
 use tricot_kernel::KernelDesc;
-use tricot_plan::Param;
 use tricot_kernel_tests::oracle;
+use tricot_plan::Param;
 use tricot_types::{Bindings, DType};
 
 /// What the threads of a block share.

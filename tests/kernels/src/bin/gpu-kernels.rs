@@ -161,8 +161,11 @@ fn run(folder: &Path, case: &Case, name: &str) -> Result<Result<f64, String>, St
     let launch: GpuLaunch = serde_json::from_slice(&read("json")?).map_err(|e| e.to_string())?;
     let cubin = read("cubin")?;
     let inputs = case.inputs();
-    let buffers: Vec<Memory> =
-        inputs.iter().zip(&case.desc.buffers).map(|(v, b)| Memory::new(&oracle::encode(b.dtype, v))).collect::<Result<_, _>>()?;
+    let buffers: Vec<Memory> = inputs
+        .iter()
+        .zip(&case.desc.buffers)
+        .map(|(v, b)| Memory::new(&oracle::encode(b.dtype, v)))
+        .collect::<Result<_, _>>()?;
     let size = |p: &tricot_types::Poly| p.eval(&case.bindings).map_err(|e| e.to_string());
     let scratch = Memory::new(&vec![if launch.zero_scratch { 0 } else { 0xff }; size(&launch.scratch)? as usize])?;
     let mut slots: Vec<Slot> = launch
@@ -195,7 +198,9 @@ fn run(folder: &Path, case: &Case, name: &str) -> Result<Result<f64, String>, St
         let mut attributes = [sys::CUlaunchAttribute {
             id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
             pad: [0; 4],
-            value: sys::CUlaunchAttributeValue { clusterDim: sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z } },
+            value: sys::CUlaunchAttributeValue {
+                clusterDim: sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z },
+            },
         }];
         let config = sys::CUlaunchConfig {
             gridDimX: grid[0] as u32,
