@@ -17,3 +17,4 @@ pub(crate) fn assembler() -> Option<&'static Assembler> {
 pub(crate) mod emulate;
 
 mod cases;
+mod snapshots;
