@@ -76,7 +76,8 @@ impl Sem<'_> {
                     rows = rows
                         .into_iter()
                         .flat_map(|(set, args)| {
-                            part.iter().map(move |(g, v)| (set.clone().and(g.clone()), [args.clone(), vec![*v]].concat()))
+                            part.iter()
+                                .map(move |(g, v)| (set.clone().and(g.clone()), [args.clone(), vec![*v]].concat()))
                         })
                         .collect();
                     if rows.len() > CASES * CASES {
@@ -145,10 +146,12 @@ impl Sem<'_> {
             }
             let fitted = self.fits[&key].clone()?;
             let mut failed = false;
-            let moved = fitted.map(&mut |l| substitute(l, index).unwrap_or_else(|| {
-                failed = true;
-                Lin::default()
-            }));
+            let moved = fitted.map(&mut |l| {
+                substitute(l, index).unwrap_or_else(|| {
+                    failed = true;
+                    Lin::default()
+                })
+            });
             if failed {
                 return None;
             }

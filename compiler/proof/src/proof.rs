@@ -7,8 +7,8 @@ use crate::format::{attr_exact, parse_attr};
 use crate::term::{Bank, Head, OpRef, TermId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tricot_dialects::{TensorType, registry};
-use tricot_types::{Diagnostic, Poly};
+use tricot_dialects::{Constant, Hash, TensorType, registry};
+use tricot_types::{DType, Diagnostic, Poly, SymbolTable};
 
 /// One equation `from = to` by one rule.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,19 +28,49 @@ pub struct Step {
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct TermText(pub String, #[serde(default)] pub Vec<u32>);
 
+/// A type, as written in graph text.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TypeText(pub String, pub String);
+
+/// An output before and after.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct OutputProof {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    pub ty: TypeText,
+    pub from: u32,
+    pub to: u32,
+}
+
 /// The proof for one function.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct FunctionProof {
     pub function: String,
-    /// Terms the steps mention and all their parts.
+    pub inputs: Vec<(String, TypeText)>,
+    pub outputs: Vec<OutputProof>,
+    /// Terms the steps and outputs mention and all their parts.
     pub terms: Vec<TermText>,
     pub steps: Vec<Step>,
+}
+
+/// A constant the terms mention. Short ones are written out as runs of equal elements; of others only the type is known, and
+/// steps that need their values hold only beside the source model.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ConstantText {
+    pub hash: String,
+    pub dtype: DType,
+    pub shape: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<String>,
 }
 
 /// That a result module computes what a source module computes, in exact arithmetic.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Proof {
     pub version: u32,
+    pub symbols: SymbolTable,
+    pub constants: Vec<ConstantText>,
     pub functions: Vec<FunctionProof>,
 }
 
@@ -50,29 +80,111 @@ pub const VERSION: u32 = 1;
 /// Largest proof that is read.
 const MAX_BYTES: usize = 1 << 28;
 
+/// Longest constant that is written out, in bytes of its text.
+const MAX_RUNS: usize = 1 << 16;
+
 impl Proof {
     /// The canonical text.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// Reads the text form.
-    pub fn parse(text: &str) -> Result<Proof, Diagnostic> {
-        let bad = |m: String| Diagnostic::error("TC0310", format!("this is no proof: {m}"));
-        if text.len() > MAX_BYTES {
-            return Err(bad(format!("longer than {MAX_BYTES} bytes")));
+    /// Reads the text form. `name` is what messages call it.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Proof, Vec<Diagnostic>> {
+        let bad = |m: String| Diagnostic::error("TC0310", format!("this is no proof: {m}")).at_name(name, "");
+        if bytes.len() > MAX_BYTES {
+            return Err(vec![bad(format!("longer than {MAX_BYTES} bytes"))]);
         }
-        let proof: Proof = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let proof: Proof = serde_json::from_slice(bytes).map_err(|e| vec![bad(e.to_string())])?;
         match proof.version {
             VERSION => Ok(proof),
-            other => Err(bad(format!("version {other}, this program reads {VERSION}"))
-                .with_help("verify with the program that wrote it")),
+            other => Err(vec![
+                bad(format!("version {other}, this program reads {VERSION}"))
+                    .with_help("verify with the program that wrote it"),
+            ]),
         }
     }
 
     /// Number of steps of all functions.
     pub fn steps(&self) -> usize {
         self.functions.iter().map(|f| f.steps.len()).sum()
+    }
+}
+
+impl TypeText {
+    /// Writes a type.
+    pub fn new(ty: &TensorType) -> TypeText {
+        let shape: Vec<String> = ty.shape.iter().map(ToString::to_string).collect();
+        TypeText(ty.dtype.to_string(), shape.join(";"))
+    }
+
+    /// Reads it back. Encodings do not cross function borders.
+    pub fn read(&self) -> Result<TensorType, String> {
+        let bad = || format!("`{}[{}]` is no type", self.0, self.1);
+        let dims = self.1.split(';').filter(|d| !d.is_empty()).map(|d| d.parse::<Poly>().map_err(|_| bad()));
+        Ok(TensorType::new(self.0.parse().map_err(|_| bad())?, dims.collect::<Result<Vec<_>, _>>()?))
+    }
+}
+
+impl ConstantText {
+    /// Writes a constant.
+    pub fn new(hash: Hash, constant: &Constant) -> ConstantText {
+        let width = (constant.dtype.bits() as usize / 8).max(1);
+        let mut runs = String::new();
+        let mut chunks = constant.bytes().chunks(width).peekable();
+        while let Some(chunk) = chunks.next() {
+            let mut count = 1u64;
+            while chunks.peek() == Some(&chunk) {
+                chunks.next();
+                count += 1;
+            }
+            if !runs.is_empty() {
+                runs.push(' ');
+            }
+            if count > 1 {
+                runs += &format!("{count}*");
+            }
+            chunk.iter().for_each(|b| runs += &format!("{b:02x}"));
+            if runs.len() > MAX_RUNS {
+                break;
+            }
+        }
+        let runs = (runs.len() <= MAX_RUNS).then_some(runs);
+        ConstantText { hash: hash.to_string(), dtype: constant.dtype, shape: constant.shape.clone(), runs }
+    }
+
+    /// Hash and type, and the constant if it is written out. Its hash is checked.
+    pub fn read(&self) -> Result<(Hash, TensorType, Option<Constant>), String> {
+        let hash: Hash = self.hash.parse()?;
+        let dims: Option<Vec<Poly>> = self.shape.iter().map(|d| i64::try_from(*d).ok().map(Poly::constant)).collect();
+        let ty = TensorType::new(self.dtype, dims.ok_or("a size is too large")?);
+        let Some(runs) = &self.runs else { return Ok((hash, ty, None)) };
+        let elements = self.shape.iter().try_fold(1u64, |a, d| a.checked_mul(*d));
+        let wanted = elements.and_then(|n| self.dtype.bytes(n)).filter(|n| *n <= 1 << 32).ok_or("too large")?;
+        let mut bytes: Vec<u8> = vec![];
+        for run in runs.split(' ').filter(|r| !r.is_empty()) {
+            let (count, text) = match run.split_once('*') {
+                Some((n, t)) => (n.parse::<u64>().map_err(|e| e.to_string())?, t),
+                None => (1, run),
+            };
+            if text.len() % 2 != 0 || !text.is_ascii() {
+                return Err(format!("`{text}` is no run"));
+            }
+            let chunk = (0..text.len() / 2)
+                .map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|e| e.to_string()))
+                .collect::<Result<Vec<u8>, _>>()?;
+            let total = count.checked_mul(chunk.len() as u64).and_then(|n| n.checked_add(bytes.len() as u64));
+            if total.is_none_or(|n| n > wanted) {
+                return Err("a constant has more bytes than its type".into());
+            }
+            (0..count).for_each(|_| bytes.extend_from_slice(&chunk));
+        }
+        let constant = Constant::new(self.dtype, self.shape.clone(), std::sync::Arc::new(bytes));
+        let constant = constant.ok_or("a constant has fewer bytes than its type")?;
+        match constant.hash() == hash {
+            true => Ok((hash, ty, Some(constant))),
+            false => Err(format!("constant {hash} has other contents")),
+        }
     }
 }
 
@@ -107,9 +219,8 @@ fn head_text(head: &Head) -> String {
         Head::Attr(value) => format!("'{}", attr_exact(value)),
         Head::Get(at) => format!("#{at}"),
         Head::Input(at, ty) => {
-            let shape: Vec<String> = ty.shape.iter().map(ToString::to_string).collect();
-            let encoding = ty.encoding.map(|e| format!("|{e}")).unwrap_or_default();
-            format!("%{at}:{}:{}{encoding}", ty.dtype, shape.join(";"))
+            let TypeText(dtype, shape) = TypeText::new(ty);
+            format!("%{at}:{dtype}:{shape}")
         }
     }
 }
@@ -126,13 +237,8 @@ fn parse_head(text: &str) -> Result<Head, String> {
         let mut parts = rest.splitn(3, ':');
         let mut next = || parts.next().ok_or_else(bad);
         let (at, dtype, shape) = (next()?, next()?, next()?);
-        if shape.contains('|') {
-            return Err("encoded inputs are not supported in proofs".into());
-        }
-        let dims = shape.split(';').filter(|d| !d.is_empty()).map(|d| d.parse::<Poly>().map_err(|_| bad()));
-        let dims = dims.collect::<Result<Vec<_>, _>>()?;
-        let dtype = dtype.parse().map_err(|_| bad())?;
-        return Ok(Head::Input(at.parse().map_err(|_| bad())?, TensorType::new(dtype, dims)));
+        let ty = TypeText(dtype.into(), shape.into()).read()?;
+        return Ok(Head::Input(at.parse().map_err(|_| bad())?, ty));
     }
     Ok(Head::Op(OpRef(registry::lookup(text).ok_or_else(bad)?)))
 }

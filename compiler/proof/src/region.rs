@@ -475,7 +475,8 @@ mod tests {
         let (i, j) = (Lin::atom(atoms.fresh(s.clone())), Lin::atom(atoms.fresh(s)));
         let a = window(&i, &j, 5);
         // The same by complements: not (j > i or j <= i - 5).
-        let outside = Formula::gt(&j, &i).unwrap().or(Formula::ge(&i, &j.add(&Lin::constant(5.into())).unwrap()).unwrap());
+        let outside =
+            Formula::gt(&j, &i).unwrap().or(Formula::ge(&i, &j.add(&Lin::constant(5.into())).unwrap()).unwrap());
         assert!(a.equals(&outside.not(), &atoms));
         assert!(!a.equals(&window(&i, &j, 6), &atoms));
         // A window as long as the sequence is no window.

@@ -1,6 +1,6 @@
 //! The rules: name, mode, meaning and statement, declared once for the rewriter and the checker.
 
-use crate::check;
+use crate::checker as check;
 use crate::pattern::Pattern;
 use crate::proof::Step;
 use crate::term::{Bank, TermId};
@@ -103,8 +103,20 @@ pub static RULES: &[Rule] = &[
     pattern("square-abs", Bitwise, "a square forgets the sign", "(map.square (map.abs ?x))", "(map.square ?x)"),
     pattern("max-zero", Real, "the larger of x and zero", "(map.max ?x =0)", "(map.relu ?x)"),
     pattern("zero-max", Real, "the larger of zero and x", "(map.max =0 ?x)", "(map.relu ?x)"),
-    float("relu-times-x", Real, "relu(x) x is relu(x) squared", "(map.mul (map.relu ?x) ?x)", "(map.square (map.relu ?x))"),
-    float("x-times-relu", Real, "x relu(x) is relu(x) squared", "(map.mul ?x (map.relu ?x))", "(map.square (map.relu ?x))"),
+    float(
+        "relu-times-x",
+        Real,
+        "relu(x) x is relu(x) squared",
+        "(map.mul (map.relu ?x) ?x)",
+        "(map.square (map.relu ?x))",
+    ),
+    float(
+        "x-times-relu",
+        Real,
+        "x relu(x) is relu(x) squared",
+        "(map.mul ?x (map.relu ?x))",
+        "(map.square (map.relu ?x))",
+    ),
     float("one-over", Bitwise, "one divided by x", "(map.div =1 ?x)", "(map.recip ?x)"),
     float("pow-minus-one", Real, "the power of -1", "(map.pow ?x =-1)", "(map.recip ?x)"),
     float("pow-half", Real, "the power of 1/2", "(map.pow ?x =0.5)", "(map.sqrt ?x)"),
@@ -120,7 +132,13 @@ pub static RULES: &[Rule] = &[
         "(core.select (map.not ?c) ?x ?y)",
         "(core.select ?c ?y ?x)",
     ),
-    pattern("relu-select", Real, "x where x is positive, else zero", "(core.select (map.gt ?x =0) ?x =0)", "(map.relu ?x)"),
+    pattern(
+        "relu-select",
+        Real,
+        "x where x is positive, else zero",
+        "(core.select (map.gt ?x =0) ?x =0)",
+        "(map.relu ?x)",
+    ),
     // Computing rules.
     checked(
         "move-data",
@@ -164,11 +182,27 @@ pub static RULES: &[Rule] = &[
         "a constant with at most two non-zeros in each four is its own 2:4 selection",
         check::sparse::constant,
     ),
-    checked("select-relu", Bitwise, "2:4 selection by value keeps what relu and square keep", check::sparse::monotone),
+    checked(
+        "mask-select",
+        Bitwise,
+        "a tensor where its own 2:4 mask holds, else zero, is its selection",
+        check::sparse::mask,
+    ),
     checked("winograd", Real, "a 3x3 convolution of stride 1 by Winograd's transforms", check::conv::winograd),
-    checked("batch-norm-scale", Real, "inference batch norm is a scale and a shift per channel", check::conv::batch_norm),
+    checked(
+        "batch-norm-scale",
+        Real,
+        "inference batch norm is a scale and a shift per channel",
+        check::conv::batch_norm,
+    ),
+    checked("scale-shift", Real, "a scale of a shifted tensor, per channel, is a shifted scale", check::conv::shift),
     checked("conv-scale", Real, "a scale per output channel goes into the filter", check::conv::scale),
-    checked("fold", Bitwise, "an op on constants is a constant", check::fold::fold),
+    checked(
+        "argument-constant",
+        Bitwise,
+        "every call gives this input the same constant",
+        check::fold::argument_constant,
+    ),
     checked("definition", Real, "an op is what it decomposes into", check::fold::definition),
 ];
 

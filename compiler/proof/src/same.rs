@@ -20,6 +20,9 @@ pub fn equal(bank: &mut Bank, a: TermId, b: TermId, depth: Depth) -> bool {
     let index = sem.free_index(a);
     let mut x = sem.element(a, &index);
     let mut y = sem.element(b, &index);
+    if depth == Depth::Full && !(kept(&x, &sem.atoms) && kept(&y, &sem.atoms)) {
+        return false;
+    }
     for _ in 0..64 {
         sem.settle(&mut x);
         sem.settle(&mut y);
@@ -33,6 +36,14 @@ pub fn equal(bank: &mut Bank, a: TermId, b: TermId, depth: Depth) -> bool {
         }
     }
     false
+}
+
+/// Whether all softmaxes of a product keep an entry in each row.
+fn kept(p: &Prod, atoms: &Atoms) -> bool {
+    p.factors.iter().all(|f| match f {
+        Factor::Soft(soft) => rows_keep_an_entry(soft, atoms) && soft.body.terms.iter().all(|t| kept(t, atoms)),
+        Factor::Element { .. } => true,
+    })
 }
 
 /// Whether each row of a softmax keeps an entry, so that masked entries weigh nothing.
@@ -124,11 +135,7 @@ impl Matcher<'_> {
         // Where the weight is taken must correspond as the reduced atoms do.
         for (x, at) in &a.bound {
             let image = Lin {
-                terms: x
-                    .terms
-                    .iter()
-                    .map(|(k, c)| inner.map.get(k).map(|v| (*v, c.clone())))
-                    .collect::<Option<_>>()?,
+                terms: x.terms.iter().map(|(k, c)| inner.map.get(k).map(|v| (*v, c.clone()))).collect::<Option<_>>()?,
                 constant: x.constant.clone(),
             };
             let (_, other) = b.bound.iter().find(|(y, _)| *y == image)?;
@@ -169,7 +176,8 @@ impl Matcher<'_> {
         if self.wanted.is_none() && (a.terms.len() != b.terms.len() || self.sizes(a) != self.sizes(b)) {
             // Only where splitting is possible.
             let (Some(x), Some(y)) = (a.components(), b.components()) else { return };
-            let splittable = x.iter().rev().zip(y.iter().rev()).find(|(p, q)| self.atoms.size(p.0) != self.atoms.size(q.0));
+            let splittable =
+                x.iter().rev().zip(y.iter().rev()).find(|(p, q)| self.atoms.size(p.0) != self.atoms.size(q.0));
             if let Some((p, q)) = splittable {
                 let (s, t) = (self.atoms.size(p.0), self.atoms.size(q.0));
                 if p.1 == q.1 && (s.exact_div(t).is_some() || t.exact_div(s).is_some()) {

@@ -101,11 +101,7 @@ impl<'b> Sem<'b> {
     }
 
     fn opaque(&self, term: TermId, index: &[Lin]) -> Prod {
-        Prod {
-            coefficient: 1.0,
-            sums: vec![],
-            factors: vec![Factor::Element { term, index: index.to_vec() }],
-        }
+        Prod { coefficient: 1.0, sums: vec![], factors: vec![Factor::Element { term, index: index.to_vec() }] }
     }
 
     fn walk(&mut self, term: TermId, index: &[Lin], root: bool, nesting: usize) -> Prod {
@@ -173,7 +169,10 @@ impl<'b> Sem<'b> {
                     let whole = self.bank.ty(from).shape.clone();
                     let rest = (0..whole.len()).filter(|a| *a != axis);
                     for a in rest {
-                        if attrs.dims("size")[a] != whole[a] || !attrs.dims("start")[a].is_zero() || attrs.ints("step")[a] != 1 {
+                        if attrs.dims("size")[a] != whole[a]
+                            || !attrs.dims("start")[a].is_zero()
+                            || attrs.ints("step")[a] != 1
+                        {
                             return None;
                         }
                     }
@@ -327,7 +326,8 @@ impl<'b> Sem<'b> {
             }
             "core.reduce" => {
                 let attrs = self.bank.attrs(term);
-                if attrs.str("kind") != "sum" || !self.bank.ty(term).dtype.is_float() || (!root && !self.has_soft(term)) {
+                if attrs.str("kind") != "sum" || !self.bank.ty(term).dtype.is_float() || (!root && !self.has_soft(term))
+                {
                     return None;
                 }
                 let (at, bound) = self.reduced_index(operands[0], attrs.ints("axes"), index);
@@ -405,7 +405,8 @@ impl<'b> Sem<'b> {
             }
             _ => false,
         };
-        let walkable = walkable && !matches!(self.bank.attr(term, "fn"), Some(Attr::Str(f)) if f != "mul" && f != "div");
+        let walkable =
+            walkable && !matches!(self.bank.attr(term, "fn"), Some(Attr::Str(f)) if f != "mul" && f != "div");
         let result = here || (walkable && operands.into_iter().any(|o| self.has_soft(o)));
         self.soft.insert(term, result);
         result
@@ -470,8 +471,7 @@ impl<'b> Sem<'b> {
             }
         }
         let inner: Vec<Lin> = other.iter().map(|l| self.atoms.resolve(l)).collect();
-        let reduced: Vec<usize> =
-            (0..inner.len()).filter(|p| bound.iter().any(|(y, _)| *y == inner[*p])).collect();
+        let reduced: Vec<usize> = (0..inner.len()).filter(|p| bound.iter().any(|(y, _)| *y == inner[*p])).collect();
         let mut logits = self.bank.operands(top)[0];
         if self.bank.is_map(logits, "sub") {
             let [x, m] = self.bank.operands(logits)[..] else { return None };
@@ -500,8 +500,8 @@ impl<'b> Sem<'b> {
         }
         let axes: BTreeSet<usize> = attrs.ints("axes").iter().map(|a| *a as usize).collect();
         let kept: Vec<Lin> = (0..index.len()).filter(|p| !axes.contains(p)).map(|p| index[p].clone()).collect();
-        let same = kept.len() == at.len()
-            && kept.iter().zip(&at).all(|(a, b)| self.atoms.resolve(a) == self.atoms.resolve(b));
+        let same =
+            kept.len() == at.len() && kept.iter().zip(&at).all(|(a, b)| self.atoms.resolve(a) == self.atoms.resolve(b));
         let shape = self.bank.ty(x).shape.clone();
         same && reduced.iter().all(|p| axes.contains(p) || shape[*p].is_one())
     }
@@ -511,12 +511,12 @@ impl<'b> Sem<'b> {
         if nesting >= NESTING {
             return None;
         }
+        if let Some((inner, at)) = self.view_step(term, index) {
+            return self.body(inner, &at, nesting + 1);
+        }
         if self.depth == Depth::Weights {
             let whole = self.opaque(term, index);
             return Some(Body { terms: vec![whole], mask: Formula::True, fill: f64::NEG_INFINITY });
-        }
-        if let Some((inner, at)) = self.view_step(term, index) {
-            return self.body(inner, &at, nesting + 1);
         }
         let operands = self.bank.operands(term).to_vec();
         let masked = |body: Body, keep: Formula, fill: f64| Body {
@@ -617,14 +617,11 @@ impl<'b> Sem<'b> {
         let g = self.group(h, &q_shape[2], &k_shape[2])?;
         let (at, bound, d) =
             (self.atoms.index(&k_shape[1]), self.atoms.index(&k_shape[1]), self.atoms.index(&q_shape[3]));
-        let mut terms = vec![Prod {
-            coefficient: attrs.float("scale"),
-            sums: d.single().into_iter().collect(),
-            factors: vec![
-                Factor::Element { term: v[0], index: vec![b.clone(), i.clone(), h.clone(), d.clone()] },
-                Factor::Element { term: v[1], index: vec![b.clone(), bound.clone(), g.clone(), d.clone()] },
-            ],
-        }];
+        let parts = vec![
+            self.walk(v[0], &[b.clone(), i.clone(), h.clone(), d.clone()], false, 1),
+            self.walk(v[1], &[b.clone(), bound.clone(), g.clone(), d.clone()], false, 1),
+        ];
+        let mut terms = vec![summed(attrs.float("scale"), &[&d], parts)];
         if let Some(bias) = v.get(3) {
             let shape = self.bank.ty(*bias).shape.clone();
             let full = [b, h, i, &bound];
@@ -642,10 +639,9 @@ impl<'b> Sem<'b> {
             }
         }
         let body = Body { terms, mask, fill: f64::NEG_INFINITY };
-        let mut out = self.weight(vec![(bound, at.clone())], body);
-        out.sums = at.single().into_iter().collect();
-        out.factors.push(Factor::Element { term: v[2], index: vec![b.clone(), at, g, e.clone()] });
-        Some(out)
+        let weight = self.weight(vec![(bound, at.clone())], body);
+        let value = self.walk(v[2], &[b.clone(), at.clone(), g, e.clone()], false, 1);
+        Some(summed(1.0, &[&at], vec![weight, value]))
     }
 
     /// The definition of `trilinear.attention` without biases.
@@ -667,26 +663,19 @@ impl<'b> Sem<'b> {
             mask = mask.and(Formula::ge(i, &bound)?).and(Formula::gt(&reach, i)?);
             axes.push((bound, at));
         }
-        let key = |term: TermId, at: &Lin, last: &Lin| Factor::Element {
-            term,
-            index: vec![b.clone(), at.clone(), g.clone(), last.clone()],
-        };
-        let logit = Prod {
-            coefficient: attrs.float("scale"),
-            sums: d.single().into_iter().collect(),
-            factors: vec![
-                Factor::Element { term: v[0], index: vec![b.clone(), i.clone(), h.clone(), d.clone()] },
-                key(v[1], &axes[0].0, &d),
-                key(v[2], &axes[1].0, &d),
-            ],
-        };
+        let key = |at: &Lin, last: &Lin| [b.clone(), at.clone(), g.clone(), last.clone()];
+        let parts = vec![
+            self.walk(v[0], &[b.clone(), i.clone(), h.clone(), d.clone()], false, 1),
+            self.walk(v[1], &key(&axes[0].0, &d), false, 1),
+            self.walk(v[2], &key(&axes[1].0, &d), false, 1),
+        ];
+        let logit = summed(attrs.float("scale"), &[&d], parts);
         let body = Body { terms: vec![logit], mask, fill: f64::NEG_INFINITY };
-        let mut out = self.weight(axes.clone(), body);
+        let mut parts = vec![self.weight(axes.clone(), body)];
         for ((_, at), value) in axes.iter().zip(&v[3..]) {
-            out.sums.extend(at.single());
-            out.factors.push(key(*value, at, e));
+            parts.push(self.walk(*value, &key(at, e), false, 1));
         }
-        Some(out)
+        Some(summed(1.0, &[&axes[0].1, &axes[1].1], parts))
     }
 
     /// The key head that query head `h` reads.
@@ -701,9 +690,18 @@ impl<'b> Sem<'b> {
     /// `sparse24.matmul` of what `sparse24.compress` made of `x`: the dense product with `sparse24.select` of `x`.
     fn sparse_product(&mut self, term: TermId, index: &[Lin], nesting: usize) -> Option<Prod> {
         let [values, meta, b] = self.bank.operands(term)[..] else { return None };
-        let part = |bank: &Bank, t: TermId, at: u32| match bank.term(t).head {
-            Head::Get(n) if n == at => Some(bank.term(t).children[0]),
-            _ => None,
+        let part = |bank: &Bank, t: TermId, at: u32| {
+            // Leading axes may be merged; the last one is what is compressed.
+            let mut inner = t;
+            while bank.is(inner, "core.reshape")
+                && bank.ty(bank.operands(inner)[0]).shape.last() == bank.ty(inner).shape.last()
+            {
+                inner = bank.operands(inner)[0];
+            }
+            match bank.term(inner).head {
+                Head::Get(n) if n == at => Some(bank.term(inner).children[0]),
+                _ => None,
+            }
         };
         let packed = part(self.bank, values, 0)?;
         if part(self.bank, meta, 1)? != packed || !self.bank.is(packed, "sparse24.compress") {
@@ -711,14 +709,17 @@ impl<'b> Sem<'b> {
         }
         let x = self.bank.operands(packed)[0];
         let attrs = self.bank.attrs(packed);
-        if attrs.int("axis") as usize + 1 != self.bank.ty(x).rank() {
+        let whole = self.bank.ty(x).shape.clone();
+        let (last, lead) = whole.split_last()?;
+        if attrs.int("axis") as usize != lead.len() {
             return None;
         }
         let select = Attrs::new().with("axis", attrs.int("axis")).with("by", attrs.str("by"));
         let dense = self.bank.op("sparse24.select", select, &[x]).ok()?;
         let rank = index.len();
-        let k = self.atoms.index(&self.bank.ty(x).shape[rank - 1].clone());
-        let mut left = index[..rank - 1].to_vec();
+        let merged = self.bank.ty(values).shape[..rank - 1].to_vec();
+        let k = self.atoms.index(&last.clone());
+        let mut left = self.reindex(&index[..rank - 1], &merged, lead)?;
         left.push(k.clone());
         let mut right = index[..rank - 2].to_vec();
         right.extend([k.clone(), index[rank - 1].clone()]);
@@ -773,6 +774,14 @@ impl<'b> Sem<'b> {
         }
         changed
     }
+}
+
+/// `by` times the product of `parts`, summed over the atoms of `over`.
+fn summed(by: f64, over: &[&Lin], parts: Vec<Prod>) -> Prod {
+    let mut out = multiply(parts);
+    out.coefficient *= by;
+    out.sums.extend(over.iter().filter_map(|l| l.single()));
+    out
 }
 
 /// The product of products.

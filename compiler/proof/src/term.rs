@@ -76,6 +76,8 @@ pub struct Bank {
     types: Vec<Vec<TensorType>>,
     /// Constants that terms mention.
     pub constants: ConstantStore,
+    /// Types of constants whose values are not at hand.
+    pub declared: BTreeMap<tricot_dialects::Hash, TensorType>,
     /// Signatures of the functions terms may call.
     pub signatures: BTreeMap<String, Signature>,
     /// Promises about the sizes.
@@ -95,12 +97,7 @@ impl Bank {
     pub fn new(module: &Module) -> Bank {
         let signatures =
             module.functions.iter().map(|(n, f)| (n.clone(), (f.input_types(), f.output_types()))).collect();
-        Bank {
-            constants: module.constants.clone(),
-            signatures,
-            symbols: module.symbols.clone(),
-            ..Bank::default()
-        }
+        Bank { constants: module.constants.clone(), signatures, symbols: module.symbols.clone(), ..Bank::default() }
     }
 
     /// Number of terms.
@@ -238,7 +235,12 @@ impl Bank {
                     }
                 }
                 let constant = match attrs.get("value") {
-                    Some(Attr::Constant(hash)) => self.constants.get(*hash),
+                    Some(Attr::Constant(hash)) => match self.constants.get(*hash) {
+                        Some(c) => Some(c),
+                        None => {
+                            return self.declared.get(hash).map(|t| vec![t.clone()]).ok_or("unknown constant".into());
+                        }
+                    },
                     _ => None,
                 };
                 let signature = match attrs.get("callee") {
@@ -375,14 +377,13 @@ impl Bank {
                         None => "const".into(),
                     };
                 }
-                let attrs: Vec<String> = op
-                    .0
-                    .attrs
-                    .iter()
-                    .filter_map(|a| self.attr(id, a.name).map(|v| (a, v)))
-                    .filter(|(a, v)| a.default.is_none_or(|d| d() != **v))
-                    .map(|(a, v)| format!("{} = {}", a.name, crate::format::attr_text(v)))
-                    .collect();
+                let attrs: Vec<String> =
+                    op.0.attrs
+                        .iter()
+                        .filter_map(|a| self.attr(id, a.name).map(|v| (a, v)))
+                        .filter(|(a, v)| a.default.is_none_or(|d| d() != **v))
+                        .map(|(a, v)| format!("{} = {}", a.name, crate::format::attr_text(v)))
+                        .collect();
                 let attrs = if attrs.is_empty() { String::new() } else { format!(" {{{}}}", attrs.join(", ")) };
                 format!("{}({}){attrs}", op.0.name, children(self.operands(id)))
             }

@@ -1,0 +1,246 @@
+//! Choosing e-nodes: greedy on shared graphs, deterministic, several candidates.
+//!
+//! Each class keeps the cheapest set of classes that computes it, shared parts counted once; passes repeat until nothing gets
+//! cheaper. Candidates come from forbidding families of ops in turn.
+
+use crate::cost::{Target, seconds, winograd_error};
+use crate::lang::{Graph, Node};
+use crate::{Lossy, RewriteOptions};
+use egg::Id;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use tricot_proof::{Bank, Head, TermId};
+
+/// One way to compute the outputs.
+pub struct Extracted {
+    pub outputs: Vec<TermId>,
+    pub cost: f64,
+    pub lossy: Vec<Lossy>,
+}
+
+/// Candidates, cheapest first, and what the source costs.
+pub struct Plan {
+    pub found: Vec<Extracted>,
+    pub source_cost: f64,
+}
+
+/// Ops a candidate may do without.
+const FAMILIES: &[&str] = &["winograd.output", "sparse24.matmul", "trilinear.attention", "nn.attention", "nn.softmax"];
+
+struct Class {
+    nodes: Vec<Candidate>,
+}
+
+struct Candidate {
+    node: Node,
+    children: Vec<usize>,
+    cost: f64,
+    name: &'static str,
+    /// Error beyond the ops' own rounding, if it has any.
+    eps: Option<(f64, bool)>,
+    term: TermId,
+}
+
+type Set = Rc<BTreeMap<usize, f64>>;
+
+#[derive(Clone)]
+struct Pick {
+    total: f64,
+    node: usize,
+    set: Set,
+}
+
+/// Up to `options.candidates` ways to compute `outputs`.
+pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Target, options: &RewriteOptions) -> Plan {
+    let mut ids: Vec<Id> = graph.egraph.classes().map(|c| c.id).collect();
+    ids.sort_unstable();
+    let index: BTreeMap<Id, usize> = ids.iter().copied().zip(0..).collect();
+    let constant = constants(graph, &ids, &index);
+    let mut classes = vec![];
+    for (at, id) in ids.iter().enumerate() {
+        let mut nodes = vec![];
+        for node in graph.egraph[*id].nodes.clone() {
+            let term = graph.ground(&node);
+            let bank = graph.bank();
+            let name = bank.name(term);
+            nodes.push(Candidate {
+                children: node.children.iter().map(|c| index[&graph.egraph.find(*c)]).collect(),
+                cost: seconds(&graph.egraph.analysis.bank, term, constant[at], target),
+                name,
+                eps: (name == "winograd.output").then(|| winograd_error(&graph.egraph.analysis.bank, term)).flatten(),
+                term,
+                node,
+            });
+        }
+        classes.push(Class { nodes });
+    }
+    let roots: Vec<usize> =
+        outputs.iter().map(|t| index[&graph.egraph.find(graph.class(*t).expect("outputs were added"))]).collect();
+    // What the budget pays for, in order.
+    let mut paid = BTreeSet::new();
+    let mut left = options.max_rel_err;
+    for c in classes.iter().flat_map(|c| &c.nodes) {
+        match c.eps {
+            Some((eps, false)) if eps <= left => {
+                left -= eps;
+                paid.insert(c.term);
+            }
+            _ => {}
+        }
+    }
+    let allowed = |c: &Candidate| !matches!(c.eps, Some((_, false))) || paid.contains(&c.term);
+    let present: Vec<&str> =
+        FAMILIES.iter().copied().filter(|f| classes.iter().flat_map(|c| &c.nodes).any(|n| n.name == *f)).collect();
+    let mut found: Vec<Extracted> = vec![];
+    for bits in 0..1usize << present.len() {
+        let without: Vec<&str> =
+            present.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, f)| *f).collect();
+        let picks = choose(&classes, &roots, &|c| allowed(c) && !without.contains(&c.name));
+        let Some(extracted) = read(graph.bank(), &classes, &picks, &roots) else { continue };
+        if !found.iter().any(|f| f.outputs == extracted.outputs) {
+            found.push(extracted);
+        }
+    }
+    found.sort_by(|a, b| a.cost.total_cmp(&b.cost).then_with(|| a.outputs.cmp(&b.outputs)));
+    found.truncate(options.candidates.max(1));
+    let source_cost = {
+        let bank = graph.bank();
+        bank.reachable(outputs).into_iter().map(|t| seconds(bank, t, is_constant(bank, t), target)).sum()
+    };
+    if found.is_empty() {
+        found.push(Extracted { outputs: outputs.to_vec(), cost: source_cost, lossy: vec![] });
+    }
+    Plan { found, source_cost }
+}
+
+/// Whether a class can be computed when building.
+fn constants(graph: &Graph, ids: &[Id], index: &BTreeMap<Id, usize>) -> Vec<bool> {
+    let mut out = vec![false; ids.len()];
+    loop {
+        let mut changed = false;
+        for (at, id) in ids.iter().enumerate() {
+            if !out[at] {
+                out[at] = graph.egraph[*id].nodes.iter().any(|n| {
+                    let fixed = match &n.head {
+                        Head::Attr(_) => true,
+                        Head::Input(..) => false,
+                        Head::Get(_) => true,
+                        Head::Op(op) => !matches!(op.0.name, "core.call" | "core.random" | "core.iota" | "core.size"),
+                    };
+                    fixed && n.children.iter().all(|c| out[index[&graph.egraph.find(*c)]])
+                });
+                changed |= out[at];
+            }
+        }
+        if !changed {
+            return out;
+        }
+    }
+}
+
+fn is_constant(bank: &Bank, term: TermId) -> bool {
+    bank.reachable(&[term]).into_iter().all(|t| match &bank.term(t).head {
+        Head::Input(..) => false,
+        Head::Op(op) => !matches!(op.0.name, "core.call" | "core.random" | "core.iota" | "core.size"),
+        _ => true,
+    })
+}
+
+fn choose(classes: &[Class], roots: &[usize], allowed: &dyn Fn(&Candidate) -> bool) -> Vec<Option<Pick>> {
+    let mut users: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); classes.len()];
+    for (at, class) in classes.iter().enumerate() {
+        for c in class.nodes.iter().flat_map(|n| &n.children) {
+            users[*c].insert(at);
+        }
+    }
+    let mut picks: Vec<Option<Pick>> = vec![None; classes.len()];
+    let mut todo: BTreeSet<usize> = (0..classes.len()).collect();
+    // Every update makes a class cheaper; the bound is for cycles of roundings.
+    let mut updates = 0usize;
+    while let Some(at) = todo.pop_first() {
+        for (n, candidate) in classes[at].nodes.iter().enumerate() {
+            if !allowed(candidate) {
+                continue;
+            }
+            let Some(pick) = assemble(at, n, candidate, &picks) else { continue };
+            if picks[at].as_ref().is_none_or(|old| pick.total < old.total * (1.0 - 1e-12)) {
+                picks[at] = Some(pick);
+                updates += 1;
+                todo.extend(&users[at]);
+            }
+        }
+        if updates > classes.len() * 50 + 1000 {
+            break;
+        }
+    }
+    let _ = roots;
+    picks
+}
+
+fn assemble(at: usize, node: usize, candidate: &Candidate, picks: &[Option<Pick>]) -> Option<Pick> {
+    let mut parts = vec![];
+    for c in &candidate.children {
+        parts.push(picks[*c].as_ref()?);
+    }
+    if parts.iter().any(|p| p.set.contains_key(&at)) {
+        return None;
+    }
+    // Attributes and leaves are not worth keeping track of.
+    if candidate.children.is_empty() {
+        let set: BTreeMap<usize, f64> =
+            if candidate.cost > 0.0 { [(at, candidate.cost)].into() } else { BTreeMap::new() };
+        return Some(Pick { total: candidate.cost, node, set: Rc::new(set) });
+    }
+    let largest = parts.iter().max_by_key(|p| p.set.len()).expect("it has children");
+    let mut set = (*largest.set).clone();
+    for p in &parts {
+        if !Rc::ptr_eq(&p.set, &largest.set) {
+            set.extend(p.set.iter().map(|(k, v)| (*k, *v)));
+        }
+    }
+    set.insert(at, candidate.cost);
+    Some(Pick { total: set.values().sum(), node, set: Rc::new(set) })
+}
+
+/// The terms of the choice.
+fn read(bank: &mut Bank, classes: &[Class], picks: &[Option<Pick>], roots: &[usize]) -> Option<Extracted> {
+    let mut terms: BTreeMap<usize, TermId> = BTreeMap::new();
+    let mut open: BTreeSet<usize> = BTreeSet::new();
+    let mut stack: Vec<usize> = roots.to_vec();
+    let (mut cost, mut lossy) = (0.0, vec![]);
+    while let Some(at) = stack.last().copied() {
+        if terms.contains_key(&at) {
+            stack.pop();
+            continue;
+        }
+        let candidate = &classes[at].nodes[picks[at].as_ref()?.node];
+        let missing: Vec<usize> = candidate.children.iter().copied().filter(|c| !terms.contains_key(c)).collect();
+        if missing.is_empty() {
+            let children = candidate.children.iter().map(|c| terms[c]).collect();
+            let term = bank.add(candidate.node.head.clone(), children).ok()?;
+            terms.insert(at, term);
+            cost += candidate.cost;
+            if let Some((eps, free)) = candidate.eps {
+                let attrs = bank.attrs(term);
+                lossy.push(Lossy {
+                    function: String::new(),
+                    choice: format!(
+                        "Winograd F({}, {}) for a convolution to {}",
+                        attrs.int("m"),
+                        attrs.int("r"),
+                        bank.ty(term)
+                    ),
+                    eps,
+                    free,
+                });
+            }
+            stack.pop();
+        } else if !open.insert(at) {
+            // A choice that needs itself; cannot happen with sets that are up to date.
+            return None;
+        } else {
+            stack.extend(missing);
+        }
+    }
+    Some(Extracted { outputs: roots.iter().map(|r| terms[r]).collect(), cost, lossy })
+}

@@ -1,0 +1,3 @@
+//! Rewriting from the outside: recognition, proofs and extraction on whole modules.
+
+mod recognise;
