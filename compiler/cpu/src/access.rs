@@ -59,9 +59,24 @@ pub fn score(exprs: &Exprs, deps: &[Deps], roots: &[ExprId], stores: &[Store], v
     Some(total)
 }
 
-/// Lanes for a vector variable: eight, or four where 64-bit values vary with it or the loop is short.
+/// Lanes for a vector variable: eight, or four where 64-bit values vary with it or the loop is short. Guards of loads
+/// do not count: where they are regular the lanes run past them.
 pub fn lanes(exprs: &Exprs, deps: &[Deps], roots: &[ExprId], l: &Loop) -> usize {
-    let wide = reachable(exprs, roots).into_iter().any(|id| {
+    let mut seen = BTreeSet::new();
+    let mut stack = roots.to_vec();
+    while let Some(id) = stack.pop() {
+        if !seen.insert(id) {
+            continue;
+        }
+        match &exprs[id].expr {
+            Expr::Load { index, guard, .. } => {
+                stack.extend(index.dynamic.iter().map(|(e, _)| *e));
+                stack.extend(guard.map(|(_, other)| other));
+            }
+            _ => exprs.operands(id, |o| stack.push(o)),
+        }
+    }
+    let wide = seen.into_iter().any(|id| {
         exprs[id].dtype.bits() == 64 && exprs[id].dtype != DType::Bool && deps[id.0 as usize].vars.contains(&l.var)
     });
     let short = matches!(&l.extent, Extent::Size(p) if p.as_constant().is_some_and(|c| c < 8));

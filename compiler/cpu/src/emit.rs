@@ -95,6 +95,8 @@ pub struct Emit<'a> {
     pub error: Option<Diagnostic>,
     /// Block to jump to with a status when scratch memory cannot be had.
     pub fail: Option<Block>,
+    /// Guards known to hold where code is being emitted.
+    pub assumed: BTreeSet<ExprId>,
     /// Eight bytes that may always be read, for guarded loads.
     pub spare_slot: Option<StackSlot>,
 }
@@ -198,6 +200,7 @@ impl<'a> Emit<'a> {
             polys: vec![HashMap::new()],
             error: None,
             fail: None,
+            assumed: BTreeSet::new(),
             spare_slot: None,
         }
     }
@@ -388,7 +391,7 @@ impl<'a> Emit<'a> {
     }
 
     /// Whether a node may be evaluated now.
-    fn ready(&self, id: ExprId, loads: bool) -> bool {
+    pub fn ready(&self, id: ExprId, loads: bool) -> bool {
         let deps = &self.deps[id.0 as usize];
         (loads || !deps.loads)
             && deps.vars.iter().all(|v| self.var(*v).is_some())

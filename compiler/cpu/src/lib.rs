@@ -16,6 +16,7 @@ mod math;
 mod memory;
 mod nest;
 mod ops;
+mod peel;
 mod simplify;
 mod sparse;
 mod stage;

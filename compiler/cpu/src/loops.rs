@@ -72,19 +72,39 @@ impl Emit<'_> {
     }
 
     /// One variable over a range. With `vector`, whole groups of lanes first, the rest one by one; `body` is emitted
-    /// once for each.
-    pub fn range(&mut self, var: LoopVar, lo: Value, hi: Value, vector: bool, body: &mut dyn FnMut(&mut Self)) {
+    /// once for each. Where guards below the roots hold only inside a part of the range, the lanes run there.
+    pub fn range(
+        &mut self,
+        var: LoopVar,
+        lo: Value,
+        hi: Value,
+        vector: bool,
+        roots: &[ExprId],
+        body: &mut dyn FnMut(&mut Self),
+    ) {
         let mut lo = lo;
         if vector {
+            let mut end = hi;
+            let before = self.assumed.clone();
+            if let Some((assumed, from, to)) = self.guarded_part(roots, var, lo, hi) {
+                self.scalar_range(var, lo, from, body);
+                (lo, end) = (from, to);
+                self.assumed.extend(assumed);
+            }
             let lanes = self.lanes as i64;
-            lo = self.count(lo, hi, lanes, |e, i| {
+            lo = self.count(lo, end, lanes, |e, i| {
                 e.bind(var, i);
                 let before = e.vec.replace(var);
                 body(e);
                 e.vec = before;
                 e.unbind();
             });
+            self.assumed = before;
         }
+        self.scalar_range(var, lo, hi, body);
+    }
+
+    fn scalar_range(&mut self, var: LoopVar, lo: Value, hi: Value, body: &mut dyn FnMut(&mut Self)) {
         self.count(lo, hi, 1, |e, i| {
             e.bind(var, i);
             body(e);
@@ -147,7 +167,7 @@ impl Emit<'_> {
         match level {
             Level::Loop(l) => {
                 let (lo, hi) = (self.i64(0), self.extent(&l.extent));
-                self.range(l.var, lo, hi, vector && rest.is_empty(), &mut |e| {
+                self.range(l.var, lo, hi, vector && rest.is_empty(), roots, &mut |e| {
                     e.enter(rest, vector, loads, roots, body)
                 });
             }
@@ -177,7 +197,7 @@ impl Emit<'_> {
                 let mut ignore = |e: &mut Self, _: Value| body(e);
                 self.count(lo, hi, 1, &mut ignore);
             }
-            [only] => self.range(only.var, lo, hi, vector, body),
+            [only] => self.range(only.var, lo, hi, vector, roots, body),
             [outer @ .., last] => {
                 let (head, exit) = (self.b.create_block(), self.b.create_block());
                 let at = self.b.append_block_param(head, types::I64);
@@ -195,7 +215,7 @@ impl Emit<'_> {
                 let end = self.b.ins().select(shorter, end, extent);
                 self.unravel(outer, run);
                 self.hoist(roots, loads);
-                self.range(last.var, first, end, vector, body);
+                self.range(last.var, first, end, vector, roots, body);
                 outer.iter().for_each(|_| self.unbind());
                 self.close();
                 let done = self.b.ins().isub(end, first);

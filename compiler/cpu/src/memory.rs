@@ -127,6 +127,7 @@ impl Emit<'_> {
     /// An element of a buffer in the buffer's dtype; see `Expr::Load` for the guard.
     pub fn load(&mut self, buffer: u32, index: &Index, guard: Option<(ExprId, ExprId)>) -> Val {
         let dtype = self.buffers[buffer as usize].dtype;
+        let guard = guard.filter(|(cond, _)| !self.assumed.contains(cond));
         let Some((cond, other)) = guard else {
             return match self.place(buffer, index) {
                 Place::Run(at, constant) if self.varies(index) => self.load_run(buffer, dtype, at, constant),

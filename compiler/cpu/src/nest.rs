@@ -6,8 +6,8 @@
 use crate::access::{lanes, long_enough, reachable, score, stage_loops, stage_roots, stage_stores};
 use crate::blob::Unit;
 use crate::emit::{Deps, Emit, Shared, body_function, dependencies, entry_function};
-use crate::loops::points_of;
-use crate::simplify::collapse;
+use crate::loops::{points_of, size_of};
+use crate::simplify::{collapse, load_indices};
 use cranelift_codegen::ir::condcodes::IntCC;
 use cranelift_codegen::ir::{InstBuilder, Value};
 use cranelift_codegen::isa::TargetIsa;
@@ -19,6 +19,12 @@ pub const TASK: i64 = 1 << 16;
 
 /// The chunk number of a split vector variable.
 const CHUNK: LoopVar = LoopVar(u32::MAX);
+
+/// The tile number of a loop that reads along cache lines which the vector variable crosses.
+const TILE: LoopVar = LoopVar(u32::MAX - 1);
+
+/// Rounds of such a tile: a cache line of f32.
+const TILE_ROUNDS: i64 = 16;
 
 /// How a nest is vectorised.
 struct Choice {
@@ -40,9 +46,18 @@ pub fn compile(desc: &KernelDesc, nest: &Nest, isa: &dyn TargetIsa, text: bool) 
     let has_loops = nest.stages.iter().any(|s| !stage_loops(s).is_empty());
     let mut outer = nest.parallel.clone();
     let vector = choice.parallel.map(|at| outer.remove(at));
-    let chunk: i64 = if has_loops { 64 } else { 2048 };
+    let crossing = match &vector {
+        Some(v) if !has_loops => outer.iter().position(|u| crosses_lines(&exprs, v, u)),
+        _ => None,
+    };
+    let chunk: i64 = if has_loops || crossing.is_some() { 64 } else { 2048 };
+    let tiled = crossing.map(|at| {
+        let u = outer[at].clone();
+        outer[at] = Loop::new(TILE, size_of(&u).ceil_div(TILE_ROUNDS));
+        u
+    });
     if let Some(v) = &vector {
-        let extent = crate::loops::size_of(v);
+        let extent = size_of(v);
         if extent.as_constant().is_none_or(|e| e > chunk) {
             outer.push(Loop::new(CHUNK, extent.ceil_div(chunk)));
         }
@@ -55,8 +70,11 @@ pub fn compile(desc: &KernelDesc, nest: &Nest, isa: &dyn TargetIsa, text: bool) 
         cost = cost + points_of(stage_loops(stage)) * Poly::constant(nodes);
     }
     if let Some(v) = &vector {
-        let each = if chunked { Poly::constant(chunk) } else { crate::loops::size_of(v) };
+        let each = if chunked { Poly::constant(chunk) } else { size_of(v) };
         cost = cost * each;
+    }
+    if tiled.is_some() {
+        cost = cost * Poly::constant(TILE_ROUNDS);
     }
     let total = points_of(&outer);
     let entry = entry_function(&shared, |e| {
@@ -81,7 +99,16 @@ pub fn compile(desc: &KernelDesc, nest: &Nest, isa: &dyn TargetIsa, text: bool) 
                 }
                 false => (e.i64(0), extent),
             };
-            e.range(v.var, lo, hi, true, &mut |e| run_stages(e, &nest, &choice));
+            let roots: Vec<ExprId> = nest.stages.iter().flat_map(stage_roots).collect();
+            let run = &mut |e: &mut Emit| run_stages(e, &nest, &choice);
+            let Some(u) = &tiled else { return e.range(v.var, lo, hi, true, &roots, run) };
+            let (from, to) = e.block(TILE, TILE_ROUNDS, &size_of(u));
+            e.count(from, to, 1, |e, i| {
+                e.bind(u.var, i);
+                e.hoist(&roots, true);
+                e.range(v.var, lo, hi, true, &roots, run);
+                e.unbind();
+            });
         });
     })?;
     let mut unit = Unit::default();
@@ -183,6 +210,12 @@ fn choose(exprs: &Exprs, deps: &[Deps], nest: &mut Nest) -> Choice {
         loops.push(l);
     }
     Choice { parallel: None, inner: own.iter().map(Option::is_some).collect(), lanes: width }
+}
+
+/// Whether some load steps by 1 with `u` but jumps with the vector variable: a transposition.
+fn crosses_lines(exprs: &Exprs, v: &Loop, u: &Loop) -> bool {
+    let long = size_of(u).as_constant().is_none_or(|e| e > 1);
+    long && load_indices(exprs).any(|i| i.stride(u.var).is_one() && !i.stride(v.var).is_zero() && !i.stride(v.var).is_one())
 }
 
 /// Whether a loop bound may vary with `var`: what a stage computes may vary with every point.

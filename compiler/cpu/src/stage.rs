@@ -46,7 +46,13 @@ impl Emit<'_> {
     /// Evaluates and performs stores: all values first, so that none sees another.
     pub fn perform(&mut self, stores: &[Store]) {
         let values: Vec<(Val, Option<Val>)> =
-            stores.iter().map(|s| (self.eval(s.value), s.guard.map(|g| self.eval(g)))).collect();
+            stores
+            .iter()
+            .map(|s| {
+                let guard = s.guard.filter(|g| !self.assumed.contains(g));
+                (self.eval(s.value), guard.map(|g| self.eval(g)))
+            })
+            .collect();
         for (store, (value, guard)) in stores.iter().zip(values) {
             self.store(store, &value, guard.as_ref());
         }
