@@ -35,6 +35,13 @@ use tricot_types::{Diagnostic, Poly};
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CpuBackend;
 
+impl CpuBackend {
+    /// The backend; it has no state.
+    pub fn new() -> CpuBackend {
+        CpuBackend
+    }
+}
+
 impl Backend for CpuBackend {
     fn name(&self) -> &'static str {
         "cpu"
@@ -49,8 +56,8 @@ impl Backend for CpuBackend {
         for (desc, result) in kernels.iter().zip(compiled) {
             let (unit, choice) = match result {
                 Ok(done) => done,
-                Err(e) => {
-                    errors.push(e.at_name(&desc.name, "in this kernel"));
+                Err(problems) => {
+                    errors.extend(problems.into_iter().map(|e| e.at_name(&desc.name, "in this kernel")));
                     continue;
                 }
             };
@@ -72,7 +79,7 @@ impl Backend for CpuBackend {
     }
 }
 
-type Compiled = Result<(Unit, String), Diagnostic>;
+type Compiled = Result<(Unit, String), Vec<Diagnostic>>;
 
 /// Compiles the kernels on all cores; results in their order.
 fn compile_all(kernels: &[KernelDesc], machine: &Machine, options: &CompileOptions, text: bool) -> Vec<Compiled> {
@@ -98,23 +105,24 @@ fn compile_all(kernels: &[KernelDesc], machine: &Machine, options: &CompileOptio
     for (at, result) in done {
         results[at] = Some(result);
     }
-    let lost = || Err(Diagnostic::error("TC0692", "the code generator stopped on a kernel"));
+    let lost = || Err(vec![Diagnostic::error("TC0692", "the code generator stopped on a kernel")]);
     results.into_iter().map(|r| r.unwrap_or_else(lost)).collect()
 }
 
 fn compile_one(desc: &KernelDesc, machine: &Machine, options: &CompileOptions, text: bool) -> Compiled {
+    tricot_kernel::verify::verify(desc)?;
     let isa = machine.isa.as_ref();
-    match &desc.body {
+    let compiled = match &desc.body {
         Body::Nest(nest) => nest::compile(desc, nest, isa, text),
         Body::Contraction(c) => contraction::compile(desc, &desc.exprs, c, &options.symbols, isa, text),
-        Body::SparseContraction(c) => {
-            let (exprs, dense) = sparse::densify(desc, c)?;
+        Body::SparseContraction(c) => sparse::densify(desc, c).and_then(|(exprs, dense)| {
             let (unit, choice) = contraction::compile(desc, &exprs, &dense, &options.symbols, isa, text)?;
             Ok((unit, format!("2:4 unpacked, {choice}")))
-        }
+        }),
         Body::Attention(a) => match &a.kind {
             AttentionKind::Dot { .. } => attention::dot(desc, a, isa, text),
             AttentionKind::Trilinear { .. } => attention::trilinear(desc, a, isa, text),
         },
-    }
+    };
+    compiled.map_err(|e| vec![e])
 }

@@ -215,7 +215,8 @@ fn choose(exprs: &Exprs, deps: &[Deps], nest: &mut Nest) -> Choice {
 /// Whether some load steps by 1 with `u` but jumps with the vector variable: a transposition.
 fn crosses_lines(exprs: &Exprs, v: &Loop, u: &Loop) -> bool {
     let long = size_of(u).as_constant().is_none_or(|e| e > 1);
-    long && load_indices(exprs).any(|i| i.stride(u.var).is_one() && !i.stride(v.var).is_zero() && !i.stride(v.var).is_one())
+    long && load_indices(exprs)
+        .any(|i| i.stride(u.var).is_one() && !i.stride(v.var).is_zero() && !i.stride(v.var).is_one())
 }
 
 /// Whether a loop bound may vary with `var`: what a stage computes may vary with every point.

@@ -45,8 +45,7 @@ impl Emit<'_> {
 
     /// Evaluates and performs stores: all values first, so that none sees another.
     pub fn perform(&mut self, stores: &[Store]) {
-        let values: Vec<(Val, Option<Val>)> =
-            stores
+        let values: Vec<(Val, Option<Val>)> = stores
             .iter()
             .map(|s| {
                 let guard = s.guard.filter(|g| !self.assumed.contains(g));
@@ -164,7 +163,9 @@ impl Emit<'_> {
     /// Combines all lanes of a vector and a scalar, pairwise.
     fn fold(&mut self, combine: Combine, wide: &Val, scalar: Val) -> Val {
         let mut wide = wide.clone();
-        while wide.parts.len() > 1 && wide.parts.len() % 2 == 0 {
+        // 64-bit comparisons give their masks by pairs of parts.
+        let least = if part_type(wide.dtype).lane_bits() == 64 { 2 } else { 1 };
+        while wide.parts.len() % 2 == 0 && wide.parts.len() / 2 >= least {
             let half = wide.parts.len() / 2;
             let low = Val::vector(wide.dtype, wide.parts[..half].to_vec());
             let high = Val::vector(wide.dtype, wide.parts[half..].to_vec());

@@ -5,3 +5,4 @@ mod contractions;
 mod harness;
 mod nests;
 mod oracle;
+mod random;

@@ -62,7 +62,7 @@ fn arithmetic_of_every_dtype() {
         {
             let bits = matches!(op, And | Or | Xor | Shl | Shr);
             let skip = match dtype {
-                DType::Bool => matches!(op, Sub | Div | FloorDiv | Mod | Rem | Shl | Shr | Pow),
+                DType::Bool => matches!(op, Add | Sub | Mul | Div | FloorDiv | Mod | Rem | Shl | Shr | Pow),
                 d if d.is_float() => bits,
                 _ => false,
             };
