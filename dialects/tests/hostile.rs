@@ -21,8 +21,30 @@ enum Edit {
 }
 
 const WORDS: [&str; 24] = [
-    "%x", "%0", "(", ")", "{", "}", "[", "]", "<", ">", "=", ":", ",", "\"", "@main", "func", "return", "symbol", "9223372036854775807",
-    "-1", "f32[b, 99999999999]", "dense<[1]>", "core.window", "^8",
+    "%x",
+    "%0",
+    "(",
+    ")",
+    "{",
+    "}",
+    "[",
+    "]",
+    "<",
+    ">",
+    "=",
+    ":",
+    ",",
+    "\"",
+    "@main",
+    "func",
+    "return",
+    "symbol",
+    "9223372036854775807",
+    "-1",
+    "f32[b, 99999999999]",
+    "dense<[1]>",
+    "core.window",
+    "^8",
 ];
 
 fn apply(text: &mut Vec<u8>, edit: &Edit) {
@@ -70,7 +92,8 @@ fn edited_texts_never_panic() {
             Ok(module) => {
                 accepted += 1;
                 let printed = print(&module);
-                let again = parse("again.tri", &printed, &module.constants).unwrap_or_else(|e| panic!("{}\n{printed}", e[0]));
+                let again =
+                    parse("again.tri", &printed, &module.constants).unwrap_or_else(|e| panic!("{}\n{printed}", e[0]));
                 assert_eq!(print(&again), printed);
             }
             Err(problems) => assert!(problems.iter().all(|p| p.code.starts_with("TC01")), "{problems:?}"),
@@ -83,8 +106,10 @@ fn edited_texts_never_panic() {
 
 #[test]
 fn depth_and_size_are_bounded() {
-    let deep = format!("func @main(%x: f32[{}1{}]) {{\n  return \"y\" = %x\n}}\n", "(".repeat(10_000), ")".repeat(10_000));
+    let deep =
+        format!("func @main(%x: f32[{}1{}]) {{\n  return \"y\" = %x\n}}\n", "(".repeat(10_000), ")".repeat(10_000));
     assert_eq!(parse("deep.tri", &deep, &ConstantStore::default()).unwrap_err()[0].code, "TC0101");
-    let large = "func @main() {\n  %c = core.constant {value = splat<0.0>} : f32[99999999999]\n  return \"y\" = %c\n}\n";
+    let large =
+        "func @main() {\n  %c = core.constant {value = splat<0.0>} : f32[99999999999]\n  return \"y\" = %c\n}\n";
     assert_eq!(parse("large.tri", large, &ConstantStore::default()).unwrap_err()[0].code, "TC0107");
 }

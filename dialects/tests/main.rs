@@ -1,6 +1,8 @@
 //! Tests of the dialects crate, one binary.
 
+mod generated;
 mod hostile;
 mod ops;
 mod samples;
+mod shapes;
 mod text;

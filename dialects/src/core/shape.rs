@@ -1,7 +1,7 @@
 //! Ops that move elements without arithmetic: broadcast, reshape, transpose, pad, slice, concat, window.
 
 use super::{check_axes, check_axis};
-use crate::attr::AttrKind;
+use crate::attr::{AttrKind, Attrs};
 use crate::op::{Meaning, OpDef, OpView, no_work, one, required, result, variadic};
 use crate::ty::TensorType;
 use tricot_types::Poly;
@@ -290,5 +290,44 @@ pub static WINDOW: OpDef = OpDef {
     infer: infer_window,
     meaning: Meaning::Primitive,
     work: no_work,
-    vjp: None,
+    vjp: Some(|b, attrs, ops, _, grads| {
+        let Some(g) = grads[0] else { return Ok(vec![None]) };
+        let ty = b.ty(ops[0]).clone();
+        let (axes, size) = (attrs.ints("axes"), attrs.ints("size"));
+        let (stride, dilation) = (attrs.ints("stride"), attrs.ints("dilation"));
+        let windows = b.ty(g).shape.clone();
+        let rank = ty.rank();
+        let one = Poly::constant(1);
+        let mut total = None;
+        // One tap of the window at a time: its gradients, spread out by the stride, move by the tap's distance.
+        for tap in 0..size.iter().product::<i64>() {
+            let (mut start, mut count) = (vec![Poly::constant(0); windows.len()], windows.clone());
+            let (mut low, mut interior) = (vec![Poly::constant(0); rank], vec![0i64; rank]);
+            let mut rest = tap;
+            for i in (0..axes.len()).rev() {
+                let k = rest % size[i];
+                rest /= size[i];
+                start[rank + i] = Poly::constant(k);
+                count[rank + i] = one.clone();
+                low[axes[i] as usize] = Poly::constant(k * dilation[i]);
+                interior[axes[i] as usize] = stride[i] - 1;
+            }
+            let part = b.slice(g, &start, &count, &vec![1; windows.len()])?;
+            let part = b.reshape(part, &windows[..rank])?;
+            let high: Vec<Poly> = (0..rank)
+                .map(|a| {
+                    let spread = (windows[a].clone() - one.clone()) * Poly::constant(interior[a] + 1) + one.clone();
+                    ty.shape[a].clone() - low[a].clone() - spread
+                })
+                .collect();
+            let fill = b.scalar(ty.dtype, 0.0)?;
+            let attrs = Attrs::new().with("low", low).with("high", high).with("interior", interior);
+            let placed = b.one("core.pad", &[part, fill], attrs)?;
+            total = Some(match total {
+                Some(sum) => b.map("add", &[sum, placed])?,
+                None => placed,
+            });
+        }
+        Ok(vec![total])
+    }),
 };

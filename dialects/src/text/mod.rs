@@ -12,8 +12,10 @@
 //! ```
 
 mod lexer;
+mod mlir;
 mod parse;
 mod print;
 
+pub use mlir::print_mlir;
 pub use parse::{MAX_TEXT_BYTES, parse};
 pub use print::print;

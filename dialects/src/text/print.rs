@@ -139,7 +139,7 @@ pub(super) fn float_text(v: f64) -> String {
     if v.is_nan() { "nan".into() } else { format!("{v:?}") }
 }
 
-fn is_word(s: &str) -> bool {
+pub(super) fn is_word(s: &str) -> bool {
     !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !s.as_bytes()[0].is_ascii_digit()
 }
 
@@ -148,7 +148,7 @@ fn quoted_unless_word(s: &str) -> String {
 }
 
 /// Unique names: the preferred one made an identifier, a suffix where it is taken, a number where there is none.
-fn value_names(function: &Function, order: &[NodeId]) -> BTreeMap<ValueId, String> {
+pub(super) fn value_names(function: &Function, order: &[NodeId]) -> BTreeMap<ValueId, String> {
     let (mut out, mut taken, mut next) = (BTreeMap::new(), BTreeSet::new(), 0usize);
     for id in order {
         let node = function.node(*id);
