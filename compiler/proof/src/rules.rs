@@ -197,6 +197,13 @@ pub static RULES: &[Rule] = &[
     ),
     checked("scale-shift", Real, "a scale of a shifted tensor, per channel, is a shifted scale", check::conv::shift),
     checked("conv-scale", Real, "a scale per output channel goes into the filter", check::conv::scale),
+    checked("fold", Bitwise, "an op on constants is a constant", check::fold::fold),
+    checked(
+        "map-broadcast",
+        Bitwise,
+        "a scalar function of broadcast scalars is a broadcast scalar",
+        check::fold::map_broadcast,
+    ),
     checked(
         "argument-constant",
         Bitwise,

@@ -9,6 +9,7 @@ use crate::{Lossy, RewriteOptions};
 use egg::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use tricot_proof::checker::fold::fixed_terms;
 use tricot_proof::{Bank, Head, TermId};
 
 /// One way to compute the outputs.
@@ -105,7 +106,8 @@ pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Target, option
     found.truncate(options.candidates.max(1));
     let source_cost = {
         let bank = graph.bank();
-        bank.reachable(outputs).into_iter().map(|t| seconds(bank, t, is_constant(bank, t), target)).sum()
+        let fixed = fixed_terms(bank, outputs);
+        bank.reachable(outputs).into_iter().map(|t| seconds(bank, t, fixed.contains(&t), target)).sum()
     };
     if found.is_empty() {
         found.push(Extracted { outputs: outputs.to_vec(), cost: source_cost, lossy: vec![] });
@@ -136,14 +138,6 @@ fn constants(graph: &Graph, ids: &[Id], index: &BTreeMap<Id, usize>) -> Vec<bool
             return out;
         }
     }
-}
-
-fn is_constant(bank: &Bank, term: TermId) -> bool {
-    bank.reachable(&[term]).into_iter().all(|t| match &bank.term(t).head {
-        Head::Input(..) => false,
-        Head::Op(op) => !matches!(op.0.name, "core.call" | "core.random" | "core.iota" | "core.size"),
-        _ => true,
-    })
 }
 
 fn choose(classes: &[Class], roots: &[usize], allowed: &dyn Fn(&Candidate) -> bool) -> Vec<Option<Pick>> {

@@ -123,6 +123,8 @@ pub struct Graph {
     ids: HashMap<TermId, Id>,
     tried: HashSet<TermId>,
     pub log: Vec<Found>,
+    /// Constant terms and their values, each computed once.
+    pub folded: HashMap<TermId, TermId>,
     /// Why saturation ended early, if it did.
     pub stopped: Option<String>,
     pub rounds: usize,
@@ -136,6 +138,7 @@ impl Graph {
             ids: HashMap::new(),
             tried: HashSet::new(),
             log: vec![],
+            folded: HashMap::new(),
             stopped: None,
             rounds: 0,
         }

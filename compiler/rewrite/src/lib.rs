@@ -178,7 +178,8 @@ fn rewrite_function(
     let target = Target::named(&options.target);
     let plan = extract::candidates(&mut graph, &encoded.outputs, &target, options);
     let mut choices: Vec<Choice> = vec![];
-    for extracted in plan.found {
+    for mut extracted in plan.found {
+        extracted.outputs = rules::fold::large(&mut graph, &extracted.outputs).map_err(fail)?;
         let (function_proof, used) =
             prove::function(&mut graph, function, &encoded.outputs, &extracted.outputs).map_err(fail)?;
         let steps = used

@@ -6,9 +6,12 @@
 pub mod attention;
 mod contract;
 mod conv;
+pub mod fold;
 mod layout;
 mod softmax;
 mod sparse;
+#[cfg(test)]
+mod tests;
 
 use crate::RewriteOptions;
 use crate::lang::{Found, Graph};
@@ -29,6 +32,7 @@ pub fn find(bank: &mut Bank, term: TermId, options: &RewriteOptions) -> Vec<Foun
     attention::find(bank, term, &mut out);
     sparse::find(bank, term, &mut out);
     conv::find(bank, term, options, &mut out);
+    fold::find(bank, term, &mut out);
     out.retain(|f| f.from != f.to && bank.types(f.from) == bank.types(f.to));
     out
 }
