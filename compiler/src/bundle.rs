@@ -7,6 +7,7 @@
 mod atomic;
 
 pub use atomic::AtomicFile;
+pub(crate) use atomic::cannot_write;
 
 use rayon::prelude::*;
 use std::collections::BTreeSet;

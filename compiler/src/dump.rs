@@ -1,5 +1,6 @@
 //! Emitted stages: a folder with one file per stage, target and kernel.
 
+use crate::bundle::AtomicFile;
 use crate::stage::Stage;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -19,15 +20,16 @@ pub fn file_name(stage: Stage, target: Option<&str>, kernel: Option<&str>) -> St
 
 /// Writes files into a folder, which is made if need be; each file is whole or not there.
 pub fn write(folder: &Path, files: &Files) -> Result<(), Diagnostic> {
-    let fail = |e: std::io::Error| {
-        Diagnostic::error("TC0902", format!("{} cannot be written: {e}", folder.display()))
+    std::fs::create_dir_all(folder).map_err(|e| {
+        Diagnostic::error("TC0902", format!("{} cannot be made: {e}", folder.display()))
             .with_help("choose another place with --dump-dir")
-    };
-    std::fs::create_dir_all(folder).map_err(fail)?;
-    for (name, text) in files {
-        let mut file = tempfile::Builder::new().prefix(".tricot-").tempfile_in(folder).map_err(fail)?;
-        file.write_all(text.as_bytes()).map_err(fail)?;
-        file.persist(folder.join(name)).map_err(|e| fail(e.error))?;
-    }
-    Ok(())
+    })?;
+    files.iter().try_for_each(|(name, text)| write_whole(&folder.join(name), text.as_bytes()))
+}
+
+/// Writes a file whole or not at all.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|e| crate::bundle::cannot_write(path, &e))?;
+    file.commit()
 }

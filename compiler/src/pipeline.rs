@@ -1,6 +1,6 @@
 //! Running the corridor: one model, any number of targets.
 
-use crate::bundle::{self, NewEntry};
+use crate::bundle::{self, NewEntry, Weights};
 use crate::dump::{self, Files};
 use crate::error::guard;
 use crate::options::Options;
@@ -273,9 +273,8 @@ impl Compiled {
             let write = move |sink: &mut dyn std::io::Write| sink.write_all((*data).as_ref());
             new.push(NewEntry::weight(name, write, constant.dtype, &constant.shape));
         }
-        let options = bundle::WriteOptions { external_weights: self.options.external_weights, ..Default::default() };
-        bundle::write_bundle(path, &manifest, new, &options)?;
-        std::fs::metadata(path).map(|m| m.len()).map_err(|e| vec![crate::source::unreadable(path, &e)])
+        let weights = if self.options.external_weights { Weights::External } else { Weights::Inside };
+        Ok(bundle::write_bundle(path, &manifest, new, weights)?.bytes)
     }
 
     fn ports(&self, inputs: bool) -> Vec<Port> {

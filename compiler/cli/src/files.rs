@@ -1,23 +1,9 @@
-//! Files of the command line: whole or not at all, and npy arrays in and out.
+//! npy arrays in and out.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use tricot_types::{DType, Diagnostic};
-
-/// Writes a file by way of a temporary one beside it, so that no half-written file is ever seen.
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let fail = |e: std::io::Error| {
-        Diagnostic::error("TC0902", format!("{} cannot be written: {e}", path.display()))
-            .with_help("choose another place with -o, or make room there")
-    };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".tricot-").tempfile_in(folder).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
-    file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|e| fail(e.error))?;
-    Ok(())
-}
 
 /// An array read from a .npy file: C order, little endian.
 #[derive(Debug, PartialEq)]
@@ -111,7 +97,8 @@ pub fn npy_bytes(dtype: DType, shape: &[u64], bytes: &[u8]) -> Vec<u8> {
         }
         None => {
             let values = tricot_dialects::scalar::decode_int(dtype, bytes, count);
-            ("|i1", tricot_dialects::scalar::encode_int(DType::I8, &values))
+            let (kind, wide) = if dtype == DType::U4 { ("|u1", DType::U8) } else { ("|i1", DType::I8) };
+            (kind, tricot_dialects::scalar::encode_int(wide, &values))
         }
     };
     let comma = if shape.len() == 1 { "," } else { "" };

@@ -30,6 +30,12 @@ fn main() -> ExitCode {
     if let Some(code) = tricot_codegen::worker_main() {
         return code;
     }
+    // A write beyond the file size limit shall fail like a full disk, not kill the process.
+    #[cfg(unix)]
+    // SAFETY: setting a signal to "ignore" before any thread is started.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::from_env("TRICOT_LOG"))
         .with_writer(std::io::stderr)

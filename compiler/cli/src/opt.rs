@@ -2,8 +2,8 @@
 
 use crate::args::Opt;
 use crate::build::write_out;
-use crate::{Outcome, files, models};
-use tricot_compiler::{Report, Stage};
+use crate::{Outcome, models};
+use tricot_compiler::{Report, Stage, dump};
 
 pub fn opt(args: &Opt) -> Outcome {
     let mut options = models::options(&args.rewrite, std::slice::from_ref(&args.target));
@@ -21,7 +21,7 @@ pub fn opt(args: &Opt) -> Outcome {
         Some(path) => {
             // Weights that the text names by digest go beside it, so that the pair reads back.
             tricot_import::save_constants(result, &path.with_extension("safetensors"))?;
-            files::write_whole(path, text.as_bytes()).map_err(|d| vec![d])
+            dump::write_whole(path, text.as_bytes()).map_err(|d| vec![d])
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{Outcome, models};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use tricot_compiler::{Report, numerics};
+use tricot_compiler::{Report, dump, numerics};
 use tricot_plan::Port;
 use tricot_runtime::bundle::Bundle;
 use tricot_runtime::{Device, HostTensor, Module, RunOptions, Timing};
@@ -249,7 +249,7 @@ fn save(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Outcome {
     for (name, file) in named("output", &args.output, ports)? {
         let at = ports.iter().position(|p| p.name == name).expect("checked by `named`");
         let t = &outputs[at];
-        files::write_whole(Path::new(file), &files::npy_bytes(t.dtype(), t.shape(), t.bytes())).map_err(|d| vec![d])?;
+        dump::write_whole(Path::new(file), &files::npy_bytes(t.dtype(), t.shape(), t.bytes())).map_err(|d| vec![d])?;
     }
     Ok(())
 }

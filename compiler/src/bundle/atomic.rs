@@ -128,7 +128,7 @@ fn give_name(_: &File, _: &Path) -> io::Result<()> {
 }
 
 /// TC0721 for a full disk or quota, TC0720 for everything else.
-pub(super) fn cannot_write(path: &Path, e: &io::Error) -> Diagnostic {
+pub(crate) fn cannot_write(path: &Path, e: &io::Error) -> Diagnostic {
     let full = matches!(
         e.kind(),
         io::ErrorKind::StorageFull

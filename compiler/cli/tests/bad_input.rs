@@ -1,0 +1,190 @@
+//! What bad input gets: one coded error, status 1, no panic, no partial file.
+
+use crate::{refused, root, stdout, text, tricot};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const BLOCK: &str = "examples/simplex/block.onnx";
+const FFN: &str = "examples/ffn24/ffn24.tri";
+
+/// Files of a folder, hidden ones included.
+fn names(folder: &Path) -> Vec<String> {
+    let mut out: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    out.sort();
+    out
+}
+
+/// Feeds damaged forms of a file to a command: each must end with status 0 or 1, never with a panic or a signal.
+fn survives(bytes: &[u8], name: &str, command: impl Fn(&str) -> Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = |n: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed % n.max(1) as u64) as usize
+    };
+    for round in 0..24 {
+        let mut damaged = bytes.to_vec();
+        match round {
+            0 => damaged.clear(),
+            1..=8 => damaged.truncate(next(bytes.len())),
+            _ => (0..1 + round % 4).for_each(|_| {
+                let at = next(damaged.len());
+                damaged[at] ^= 1 << next(8);
+            }),
+        }
+        std::fs::write(&path, &damaged).unwrap();
+        let arguments = command(text(&path));
+        let out = tricot(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let message = String::from_utf8_lossy(&out.stderr);
+        assert!(matches!(out.status.code(), Some(0 | 1)), "round {round}: {:?}\n{message}", out.status);
+        if out.status.code() == Some(1) {
+            assert!(message.contains("error[TC0"), "round {round}: no code in\n{message}");
+        }
+    }
+}
+
+#[test]
+fn damaged_onnx() {
+    let bytes = std::fs::read(root().join(BLOCK)).unwrap();
+    survives(&bytes, "model.onnx", |path| {
+        ["build", path, "--emit", "graph", "--stop-after", "graph"].iter().map(|s| s.to_string()).collect()
+    });
+}
+
+#[test]
+fn damaged_bundle() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("ffn.tricot");
+    stdout(&["build", FFN, "-o", text(&bundle)]);
+    let bytes = std::fs::read(&bundle).unwrap();
+    survives(&bytes, "model.tricot", |path| vec!["verify".into(), path.into()]);
+    survives(&bytes, "model.tricot", |path| vec!["inspect".into(), path.into()]);
+}
+
+#[test]
+fn damaged_text() {
+    let bytes = std::fs::read(root().join(FFN)).unwrap();
+    let weights = root().join("examples/ffn24/weights.safetensors");
+    survives(&bytes, "model.tri", |path| {
+        ["opt", path, "--weights", text(&weights)].iter().map(|s| s.to_string()).collect()
+    });
+}
+
+fn text_model(folder: &Path, body: &str) -> String {
+    let path = folder.join("model.tri");
+    std::fs::write(&path, body).unwrap();
+    text(&path).to_string()
+}
+
+#[test]
+fn unknown_ops_and_contradicting_shapes_are_located() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text_model(
+        folder.path(),
+        "module @m\nfunc @main(%x: f32[4, 5], %w: f32[6, 7]) {\n  %a = core.mop %x {fn = \"relu\"} : f32[4, 5]\n  \
+         %b = core.contract %x, %w {dtype = f32, spec = \"ab,bc->ac\"} : f32[4, 7]\n  return \"y\" = %b\n}\n",
+    );
+    let message = refused(&["opt", &model], "TC0103");
+    assert!(message.contains("core.map") && message.contains("model.tri:3"), "{message}");
+    assert!(message.contains("size 5 and size 6") && message.contains("model.tri:4"), "{message}");
+}
+
+#[test]
+fn symbols_keep_their_promises() {
+    let message = refused(&["run", FFN, "--set", "t=12"], "TC0911");
+    assert!(message.contains("not a multiple of 8"), "{message}");
+    refused(&["build", FFN, "--set", "nothing=1", "-o", "/dev/null/x"], "TC0910");
+    refused(&["build", FFN, "--set", "t", "-o", "/dev/null/x"], "TC0912");
+}
+
+#[test]
+fn inputs_are_checked_at_run_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = text_model(
+        folder.path(),
+        "module @m\nsymbol n\nfunc @main(%x: f32[n, 4]) {\n  %y = core.map %x {fn = \"relu\"} : f32[n, 4]\n  return \"y\" = %y\n}\n",
+    );
+    let bundle = folder.path().join("m.tricot");
+    stdout(&["build", &model, "-o", text(&bundle)]);
+    let npy = |name: &str, kind: &str, shape: &str, bytes: usize| {
+        let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
+        header.push_str(&" ".repeat((64 - (11 + header.len()) % 64) % 64));
+        header.push('\n');
+        let mut data = b"\x93NUMPY\x01\x00".to_vec();
+        data.extend((header.len() as u16).to_le_bytes());
+        data.extend(header.as_bytes());
+        data.extend(vec![0u8; bytes]);
+        let path = folder.path().join(name);
+        std::fs::write(&path, data).unwrap();
+        format!("x={}", text(&path))
+    };
+    let right = npy("right.npy", "<f4", "(3, 4)", 48);
+    stdout(&["run", text(&bundle), "--input", &right]);
+    let message = refused(&["run", text(&bundle), "--input", &npy("double.npy", "<f8", "(3, 4)", 96)], "TC0803");
+    assert!(message.contains("f64") && message.contains("f32"), "{message}");
+    refused(&["run", text(&bundle), "--input", &npy("wide.npy", "<f4", "(3, 5)", 60)], "TC0804");
+    refused(&["run", text(&bundle), "--input", "z=random:1"], "TC0915");
+    refused(&["run", text(&bundle), "--input", "x=missing.npy"], "TC0900");
+    // No sm_90a code in it, and mostly no driver either: either way one coded error.
+    let out = tricot(&["run", text(&bundle), "--device", "cuda"]);
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("error[TC0"));
+    refused(&["run", text(&bundle), "--device", "abacus"], "TC0829");
+}
+
+#[test]
+fn a_place_that_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    refused(&["build", FFN, "-o", text(&folder.path().join("no/such/folder/m.tricot"))], "TC0720");
+    assert!(names(folder.path()).is_empty());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_full_disk_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("m.tricot");
+    // 64 blocks of 512 or 1024 bytes: less than the weights need.
+    let script = format!("ulimit -f 64; exec '{}' build {FFN} -o '{}'", env!("CARGO_BIN_EXE_tricot"), bundle.display());
+    let out = Command::new("sh").args(["-c", &script]).current_dir(root()).output().unwrap();
+    let message = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{message}");
+    assert!(message.contains("TC0721"), "{message}");
+    assert!(names(folder.path()).is_empty(), "{:?}", names(folder.path()));
+}
+
+#[test]
+#[cfg(unix)]
+fn an_interrupt_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for wait in [5, 20, 60, 150, 300] {
+        let bundle = folder.path().join("m.tricot");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tricot"))
+            .args(["build", BLOCK, "-o", text(&bundle)])
+            .current_dir(root())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        child.wait().unwrap();
+        if bundle.exists() {
+            // Too late to interrupt: then it must be whole.
+            stdout(&["inspect", text(&bundle)]);
+            std::fs::remove_file(&bundle).unwrap();
+        }
+        assert!(names(folder.path()).is_empty(), "after {wait} ms: {:?}", names(folder.path()));
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_two() {
+    for arguments in [&["build"][..], &["frobnicate"], &["build", "m.onnx", "--emit", "nonsense"]] {
+        assert_eq!(tricot(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}

@@ -1,0 +1,42 @@
+//! Tests of the command line as a user meets it: each runs the `tricot` program. One binary, which links no compiler itself.
+
+mod bad_input;
+mod determinism;
+mod end_to_end;
+mod proofs;
+mod transcripts;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the crate lies in the repository")
+}
+
+/// `tricot` with arguments, run in the root.
+pub fn tricot(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tricot")).args(arguments).current_dir(root()).output().expect("tricot starts")
+}
+
+/// Standard output of a call that must succeed.
+pub fn stdout(arguments: &[&str]) -> String {
+    let out = tricot(arguments);
+    assert!(out.status.success(), "tricot {arguments:?} failed:\n{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("UTF-8")
+}
+
+/// Standard error of a call that must end with status 1 and the given code, without a panic.
+pub fn refused(arguments: &[&str], code: &str) -> String {
+    let out = tricot(arguments);
+    let text = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(1), "tricot {arguments:?}: {text}");
+    assert!(text.contains(&format!("[{code}]")), "tricot {arguments:?}: expected {code} in\n{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+/// A path as an argument.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
