@@ -11,8 +11,6 @@ use tricot_types::{Bindings, DType, Diagnostic};
 
 /// Bound for outputs computed in f32 throughout: relative L2 error against float64.
 pub const F32_BOUND: f64 = 1e-5;
-/// Bound where one op rounds to bf16 or f16.
-pub const HALF_BOUND: f64 = 6e-3;
 /// A reduced-precision graph may err this many times as much as its own typed evaluation.
 pub const TYPED_FACTOR: f64 = 1.3;
 
@@ -74,7 +72,7 @@ pub fn compare(
             let tensor = inputs.iter().find(|(n, _)| *n == name).map(|(_, t)| t).ok_or_else(|| {
                 vec![Diagnostic::error("TC0801", format!("input `{name}` of the source is no input of the bundle"))]
             })?;
-            Ok(Tensor::from_bytes(tensor.dtype(), tensor.shape(), tensor.bytes()))
+            Ok(from_host(tensor))
         })
         .collect::<Result<_, Vec<Diagnostic>>>()?;
     let exact = evaluate(source, &ordered, &Options { mode: Mode::Exact, ..Options::default() }).map_err(|d| vec![d])?;
@@ -85,16 +83,19 @@ pub fn compare(
     };
     let mut found = vec![];
     for (i, output) in main.outputs.iter().enumerate() {
-        let count = outputs[i].shape().iter().product::<u64>() as usize;
-        let ours = tricot_dialects::scalar::decode(outputs[i].dtype(), outputs[i].bytes(), count);
-        let reference = exact[i].to_f64();
         let bound = match &typed {
-            Some(typed) => (TYPED_FACTOR * relative_l2(&typed[i].to_f64(), &reference)).max(HALF_BOUND.min(F32_BOUND)),
+            Some(typed) => (TYPED_FACTOR * relative_l2(&typed[i], &exact[i])).max(F32_BOUND),
             None => F32_BOUND,
         };
-        found.push(Found { output: output.name.clone(), error: relative_l2(&ours, &reference), bound });
+        found.push(Found { output: output.name.clone(), error: relative_l2(&from_host(&outputs[i]), &exact[i]), bound });
     }
     Ok(found)
+}
+
+/// A host tensor as the reference holds it.
+fn from_host(tensor: &HostTensor) -> Tensor {
+    let shape: Vec<usize> = tensor.shape().iter().map(|d| *d as usize).collect();
+    Tensor::from_bytes(tensor.dtype(), &shape, tensor.bytes()).expect("a host tensor holds what dtype and shape say")
 }
 
 /// Whether any value of the module is a 16- or 8-bit float.

@@ -60,4 +60,14 @@ impl Options {
     pub fn emits(&self, stage: Stage) -> bool {
         self.emit.contains(&stage)
     }
+
+    /// What the rewriter is told for a target.
+    pub fn rewrite_options(&self, target: &str) -> tricot_rewrite::RewriteOptions {
+        tricot_rewrite::RewriteOptions {
+            target: target.into(),
+            max_rel_err: self.max_rel_err,
+            winograd: self.winograd,
+            ..Default::default()
+        }
+    }
 }

@@ -1,15 +1,15 @@
 //! Running the corridor: one model, any number of targets.
 
-use crate::bundle::{self, NewEntry, Weights};
+use crate::bundle::{self, NewEntry, WriteOptions};
 use crate::dump::{self, Files};
 use crate::error::guard;
 use crate::options::Options;
 use crate::report::{LaunchReport, Report, TargetReport};
 use crate::stage::Stage;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tricot_dialects::{Constant, Module, text};
-use tricot_kernel::{Backend, CompileOptions, CompiledTarget};
+use tricot_kernel::{Backend, CompileOptions, CompiledTarget, KernelDesc};
 use tricot_plan::{Manifest, Plan, Port, Step, TargetPlan};
 use tricot_proof::Proof;
 use tricot_rewrite::Rewritten;
@@ -28,14 +28,16 @@ pub struct TargetResult {
     /// The rewritten graph.
     pub module: Module,
     pub rewritten: Option<Rewritten>,
+    /// Buckets first, the general sizes last: a reader takes the first variant that admits its sizes.
     pub variants: Vec<Variant>,
+    /// The code of all variants.
+    pub compiled: Option<CompiledTarget>,
 }
 
-/// A schedule and its code, for the general sizes or for a bucket.
+/// A schedule for the general sizes or for a bucket.
 pub struct Variant {
     pub symbols: SymbolTable,
     pub schedule: Schedule,
-    pub compiled: Option<CompiledTarget>,
     pub plan: Option<Plan>,
 }
 
@@ -96,81 +98,79 @@ impl Compiler {
                 guard("rewrite", reproducer, || tricot_rewrite::rewrite(graph, &self.options.rewrite_options(name)))
             })?),
         };
-        let candidates: Vec<&Module> = match &rewritten {
-            Some(r) => r.candidates.iter().collect(),
-            None => vec![graph],
-        };
-        let mut result = TargetResult { name: name.into(), module: candidates[0].clone(), rewritten: None, variants: vec![] };
-        let summary = report.targets.entry(name.into()).or_default();
-        summary.lossy = rewritten.as_ref().map(|r| r.lossy()).unwrap_or_default();
+        let module = rewritten.as_ref().map_or(graph, |r| &r.candidates[0]).clone();
+        let mut result = TargetResult { name: name.into(), module, rewritten, variants: vec![], compiled: None };
         if self.options.reaches(Stage::Schedule) {
             progress(&format!("scheduling for {name}"));
-            let options = ScheduleOptions { target: name.into(), ..ScheduleOptions::default() };
-            let schedule = report.time("schedule", || {
-                guard("schedule", || text::print(candidates[0]), || tricot_schedule::schedule(candidates[0], &options))
-            })?;
-            let mut variants = vec![self.variant(graph.symbols.clone(), schedule, name, report, progress)?];
-            for bucket in &self.options.buckets {
-                let mut module = candidates[0].clone();
-                crate::specialise::specialise(&mut module, bucket)?;
-                let mut symbols = graph.symbols.clone();
-                for (symbol, value) in bucket {
-                    if let Some(info) = symbols.get_mut(symbol) {
-                        (info.min, info.max, info.hint) = (*value, *value, *value);
-                    }
-                }
-                let schedule = report.time("schedule", || {
-                    guard("schedule", || text::print(&module), || tricot_schedule::schedule(&module, &options))
-                })?;
-                // Buckets first: the first variant that admits the sizes is taken.
-                let variant = self.variant(symbols, schedule, name, report, progress)?;
-                variants.insert(variants.len() - 1, variant);
-            }
-            let summary = report.targets.entry(name.into()).or_default();
-            *summary = TargetReport { lossy: std::mem::take(&mut summary.lossy), ..summarise(&variants, &graph.symbols) };
-            result.variants = variants;
+            result.variants = report.time("schedule", || self.schedules(graph, &result))?;
         }
-        result.rewritten = rewritten;
+        if self.options.reaches(Stage::Mlir) {
+            let compiled = report.time("codegen", || self.code(graph, &result, progress))?;
+            if self.options.reaches(Stage::Plan) {
+                for variant in &mut result.variants {
+                    let plan = variant.schedule.clone().finish(&compiled)?;
+                    variant.plan = Some(Plan { symbols: variant.symbols.clone(), ..plan });
+                }
+            }
+            result.compiled = Some(compiled);
+        }
+        report.targets.insert(name.into(), summarise(&result, &graph.symbols));
         Ok(result)
     }
 
-    fn variant(
-        &self,
-        symbols: SymbolTable,
-        schedule: Schedule,
-        target: &str,
-        report: &mut Report,
-        progress: &dyn Fn(&str),
-    ) -> Result<Variant, Vec<Diagnostic>> {
-        if !self.options.reaches(Stage::Mlir) {
-            return Ok(Variant { symbols, schedule, compiled: None, plan: None });
+    /// The general sizes and every bucket.
+    fn schedules(&self, graph: &Module, result: &TargetResult) -> Result<Vec<Variant>, Vec<Diagnostic>> {
+        let options = ScheduleOptions { target: result.name.clone(), ..ScheduleOptions::default() };
+        let schedule = |module: &Module| {
+            guard("schedule", || text::print(module), || tricot_schedule::schedule(module, &options))
+        };
+        let mut variants = vec![];
+        for bucket in &self.options.buckets {
+            let mut module = result.module.clone();
+            crate::specialise::specialise(&mut module, bucket)?;
+            let mut symbols = graph.symbols.clone();
+            for (symbol, value) in bucket {
+                if let Some(info) = symbols.get_mut(symbol) {
+                    (info.min, info.max, info.hint) = (*value, *value, *value);
+                }
+            }
+            variants.push(Variant { symbols, schedule: schedule(&module)?, plan: None });
         }
-        let backend = self.backends.iter().find(|b| b.name() == target).expect("targets are checked when the compiler is made");
-        progress(&format!("generating code for {target}: {} kernels", schedule.kernels.len()));
-        let wanted = [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass];
-        let code_stages = wanted.iter().filter(|s| self.options.emits(**s));
+        variants.push(Variant { symbols: graph.symbols.clone(), schedule: schedule(&result.module)?, plan: None });
+        Ok(variants)
+    }
+
+    /// Code for the kernels of all variants, equal kernels once: they are named by content.
+    fn code(
+        &self,
+        graph: &Module,
+        result: &TargetResult,
+        progress: &dyn Fn(&str),
+    ) -> Result<CompiledTarget, Vec<Diagnostic>> {
+        let backend =
+            self.backends.iter().find(|b| b.name() == result.name).expect("targets are checked when the compiler is made");
+        let mut seen = BTreeSet::new();
+        let all = result.variants.iter().flat_map(|v| &v.schedule.kernels);
+        let kernels: Vec<KernelDesc> = all.filter(|k| seen.insert(k.name.clone())).cloned().collect();
+        progress(&format!("generating code for {}: {} kernels", result.name, kernels.len()));
+        let wanted = [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass].into_iter().filter(|s| self.options.emits(*s));
         let options = CompileOptions {
-            symbols: symbols.clone(),
+            symbols: graph.symbols.clone(),
             native_cpu: self.options.native_cpu,
-            want: code_stages.map(|s| s.name()).collect(),
+            want: wanted.map(Stage::name).collect(),
             stop_after: self.options.stop_after.filter(|s| *s < Stage::Plan).map(Stage::name),
         };
-        let compiled = report.time("codegen", || {
-            guard("codegen", || schedule.to_string(), || backend.compile(&schedule.kernels, &options))
-        })?;
-        let plan = match self.options.reaches(Stage::Plan) {
-            true => Some(Plan { symbols: symbols.clone(), ..schedule.plan(&compiled) }),
-            false => None,
-        };
-        Ok(Variant { symbols, schedule, compiled: Some(compiled), plan })
+        let reproducer = || result.variants.iter().map(|v| v.schedule.to_string()).collect();
+        guard("codegen", reproducer, || backend.compile(&kernels, &options))
     }
 }
 
-fn summarise(variants: &[Variant], symbols: &SymbolTable) -> TargetReport {
-    let Some(main) = variants.last() else { return TargetReport::default() };
+fn summarise(result: &TargetResult, symbols: &SymbolTable) -> TargetReport {
+    let lossy = result.rewritten.as_ref().map(Rewritten::lossy).unwrap_or_default();
+    let Some(main) = result.variants.last() else { return TargetReport { lossy, ..TargetReport::default() } };
     let launches = main.plan.iter().flat_map(|p| &p.steps).filter_map(|step| match step {
         Step::Launch(launch) => {
-            let kernels = main.compiled.as_ref().map(|c| &c.kernels);
+            let kernels = result.compiled.as_ref().map(|c| &c.kernels);
             let choice = kernels.and_then(|k| k.get(&launch.kernel)).map(|k| k.choice.clone()).unwrap_or_default();
             Some(LaunchReport { kernel: launch.kernel.clone(), choice })
         }
@@ -180,7 +180,7 @@ fn summarise(variants: &[Variant], symbols: &SymbolTable) -> TargetReport {
         launches: launches.collect(),
         kernels: main.schedule.kernels.len(),
         arena_bytes: main.plan.as_ref().map_or(0.0, |p| p.arena_bytes.hint(symbols)),
-        lossy: vec![],
+        lossy,
     }
 }
 
@@ -217,7 +217,7 @@ impl Compiled {
             if wants(Stage::Schedule) {
                 files.insert(dump::file_name(Stage::Schedule, name, None), main.schedule.to_string());
             }
-            for (kernel, compiled) in main.compiled.iter().flat_map(|c| &c.kernels) {
+            for (kernel, compiled) in target.compiled.iter().flat_map(|c| &c.kernels) {
                 for stage in [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass] {
                     if let (true, Some(text)) = (wants(stage), compiled.texts.get(stage.name())) {
                         files.insert(dump::file_name(stage, name, Some(kernel)), text.clone());
@@ -239,14 +239,13 @@ impl Compiled {
         let mut weights: BTreeMap<String, &Constant> = BTreeMap::new();
         for target in &self.targets {
             let mut plan = TargetPlan { features: vec![], variants: vec![], proof: None };
+            for (file, bytes) in target.compiled.iter().flat_map(|c| &c.files) {
+                entries.insert(tricot_runtime::bundle::target_entry(&target.name, file), bytes.clone());
+            }
+            plan.features.extend(target.compiled.iter().flat_map(|c| c.features.iter().cloned()));
             for variant in &target.variants {
-                let (Some(compiled), Some(steps)) = (&variant.compiled, &variant.plan) else { continue };
-                plan.features.extend(compiled.features.iter().cloned());
-                plan.variants.push(steps.clone());
-                for (file, bytes) in &compiled.files {
-                    entries.insert(tricot_runtime::bundle::target_entry(&target.name, file), bytes.clone());
-                }
-                weights.extend(variant.schedule.weights.iter().map(|(name, c)| (name.clone(), c)));
+                plan.variants.extend(variant.plan.clone());
+                weights.extend(variant.schedule.weights.iter().map(|(name, w)| (name.clone(), &w.0)));
             }
             plan.features.sort();
             plan.features.dedup();
@@ -273,8 +272,9 @@ impl Compiled {
             let write = move |sink: &mut dyn std::io::Write| sink.write_all((*data).as_ref());
             new.push(NewEntry::weight(name, write, constant.dtype, &constant.shape));
         }
-        let weights = if self.options.external_weights { Weights::External } else { Weights::Inside };
-        Ok(bundle::write_bundle(path, &manifest, new, weights)?.bytes)
+        let options = WriteOptions { external_weights: self.options.external_weights };
+        let written = bundle::write_bundle(path, &manifest, new, &options)?;
+        Ok(written.bytes)
     }
 
     fn ports(&self, inputs: bool) -> Vec<Port> {

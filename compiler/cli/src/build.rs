@@ -25,7 +25,7 @@ pub fn build(args: &Build) -> Outcome {
     let start = std::time::Instant::now();
     progress.say("reading the model");
     let module = report.time("import", || models::load(&args.model))?;
-    let mut compiled = compiler.compile(module, &mut report, &|what| progress.say(what))?;
+    let compiled = compiler.compile(module, &mut report, &|what| progress.say(what))?;
 
     let mut files = compiled.files();
     if let (Some(last), None) = (args.stop_after, &args.output)

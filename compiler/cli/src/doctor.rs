@@ -9,7 +9,9 @@ pub fn doctor(args: &Doctor) -> Outcome {
     let mut lines = vec![format!("tricot      {}", env!("CARGO_PKG_VERSION"))];
     lines.push(format!("sm_90a      {}", if cfg!(feature = "sm90") { "built in" } else { "not built in (feature `sm90`)" }));
     #[cfg(feature = "sm90")]
-    let assembler = tricot_codegen::find_ptxas().map_err(|d| d.to_string());
+    let assembler = tricot_codegen::ptxas::Assembler::find()
+        .map(|a| format!("{} ({}.{})", a.path().display(), a.version().0, a.version().1))
+        .map_err(|d| d.to_string());
     #[cfg(not(feature = "sm90"))]
     let assembler: Result<String, String> = Err("not needed without the sm_90a target".into());
     match &assembler {

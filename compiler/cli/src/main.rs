@@ -27,9 +27,7 @@ type Outcome = Result<(), Vec<Diagnostic>>;
 fn main() -> ExitCode {
     // The sm_90a code generator re-executes this program as its worker.
     #[cfg(feature = "sm90")]
-    if let Some(code) = tricot_codegen::worker_main() {
-        return code;
-    }
+    tricot_codegen::worker_main();
     // A write beyond the file size limit shall fail like a full disk, not kill the process.
     #[cfg(unix)]
     // SAFETY: setting a signal to "ignore" before any thread is started.

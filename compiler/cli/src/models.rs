@@ -32,9 +32,9 @@ pub fn options(rewrite: &RewriteArgs, targets: &[String]) -> Options {
 /// A compiler with every backend this program was built with.
 pub fn compiler(options: Options) -> Result<Compiler, Vec<Diagnostic>> {
     #[allow(unused_mut, reason = "more backends join by feature")]
-    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(tricot_cpu::CpuBackend::new())];
+    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(tricot_cpu::CpuBackend)];
     #[cfg(feature = "sm90")]
-    backends.push(Box::new(tricot_codegen::Sm90Backend::new()));
+    backends.push(Box::new(tricot_codegen::Sm90Backend));
     Compiler::new(options, backends)
 }
 

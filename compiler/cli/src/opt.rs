@@ -20,7 +20,8 @@ pub fn opt(args: &Opt) -> Outcome {
         None => write_out(&mut std::io::stdout().lock(), &text),
         Some(path) => {
             // Weights that the text names by digest go beside it, so that the pair reads back.
-            tricot_import::save_constants(result, &path.with_extension("safetensors"))?;
+            let weights = tricot_import::constants_bytes(result)?;
+            dump::write_whole(&path.with_extension("safetensors"), &weights).map_err(|d| vec![d])?;
             dump::write_whole(path, text.as_bytes()).map_err(|d| vec![d])
         }
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tricot_compiler::{Report, dump, numerics};
 use tricot_plan::Port;
+use tricot_reference::{Tensor, relative_l2};
 use tricot_runtime::bundle::Bundle;
 use tricot_runtime::{Device, HostTensor, Module, RunOptions, Timing};
 use tricot_types::{Bindings, DType, Diagnostic};
@@ -237,10 +238,11 @@ fn compare(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Result<BTreeMa
             problems.push(Diagnostic::error("TC0916", message));
             continue;
         }
-        let count = array.shape.iter().product::<u64>() as usize;
-        let reference = tricot_dialects::scalar::decode(array.dtype, &array.bytes, count);
-        let values = tricot_dialects::scalar::decode(ours.dtype(), ours.bytes(), count);
-        errors.insert(name, tricot_reference::relative_l2(&values, &reference));
+        let shape: Vec<usize> = array.shape.iter().map(|d| *d as usize).collect();
+        let tensor = |dtype, bytes: &[u8]| {
+            Tensor::from_bytes(dtype, &shape, bytes).expect("the array was read with this dtype and shape")
+        };
+        errors.insert(name, relative_l2(&tensor(ours.dtype(), ours.bytes()), &tensor(array.dtype, &array.bytes)));
     }
     if problems.is_empty() { Ok(errors) } else { Err(problems) }
 }

@@ -4,12 +4,14 @@
 //! rewriting nor any target.
 
 pub mod onnx;
+pub mod weights;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use tricot_dialects::{Constant, Module};
 use tricot_types::Diagnostic;
 
+pub use weights::{constants_bytes, load_constants};
 pub use onnx::table::{Supported, supported_ops};
 
 /// Choices of an import.

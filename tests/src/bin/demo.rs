@@ -22,9 +22,7 @@ struct Row {
 
 fn main() -> ExitCode {
     #[cfg(feature = "sm90")]
-    if let Some(code) = tricot_codegen::worker_main() {
-        return code;
-    }
+    tricot_codegen::worker_main();
     let device = match Device::best() {
         Device::Cuda(n) if cfg!(feature = "sm90") => Device::Cuda(n),
         _ => Device::Cpu,
@@ -51,9 +49,9 @@ fn main() -> ExitCode {
 fn example(name: &str, path: &std::path::Path, device: Device) -> Result<Row, Vec<Diagnostic>> {
     let target = if device == Device::Cpu { "cpu" } else { "sm_90a" };
     #[allow(unused_mut, reason = "more backends join by feature")]
-    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(tricot_cpu::CpuBackend::new())];
+    let mut backends: Vec<Box<dyn Backend>> = vec![Box::new(tricot_cpu::CpuBackend)];
     #[cfg(feature = "sm90")]
-    backends.push(Box::new(tricot_codegen::Sm90Backend::new()));
+    backends.push(Box::new(tricot_codegen::Sm90Backend));
     let compiler = Compiler::new(Options { targets: vec![target.into()], ..Options::default() }, backends)?;
     let mut report = Report::default();
     let source = report.time("import", || Source::new(path).load())?;
