@@ -245,7 +245,7 @@ impl Compiled {
             plan.features.extend(target.compiled.iter().flat_map(|c| c.features.iter().cloned()));
             for variant in &target.variants {
                 plan.variants.extend(variant.plan.clone());
-                weights.extend(variant.schedule.weights.iter().map(|(name, w)| (name.clone(), &w.0)));
+                weights.extend(variant.schedule.weights.iter().map(|(name, c)| (name.clone(), c)));
             }
             plan.features.sort();
             plan.features.dedup();
