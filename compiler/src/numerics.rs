@@ -75,10 +75,13 @@ pub fn compare(
             Ok(from_host(tensor))
         })
         .collect::<Result<_, Vec<Diagnostic>>>()?;
-    let exact = evaluate(source, &ordered, &Options { mode: Mode::Exact, ..Options::default() }).map_err(|d| vec![d])?;
+    let exact =
+        evaluate(source, &ordered, &Options { mode: Mode::Exact, ..Options::default() }).map_err(|d| vec![d])?;
     let reduced = reduced_precision(source);
     let typed = match reduced {
-        true => Some(evaluate(source, &ordered, &Options { mode: Mode::Typed, ..Options::default() }).map_err(|d| vec![d])?),
+        true => Some(
+            evaluate(source, &ordered, &Options { mode: Mode::Typed, ..Options::default() }).map_err(|d| vec![d])?,
+        ),
         false => None,
     };
     let mut found = vec![];
@@ -87,7 +90,11 @@ pub fn compare(
             Some(typed) => (TYPED_FACTOR * relative_l2(&typed[i], &exact[i])).max(F32_BOUND),
             None => F32_BOUND,
         };
-        found.push(Found { output: output.name.clone(), error: relative_l2(&from_host(&outputs[i]), &exact[i]), bound });
+        found.push(Found {
+            output: output.name.clone(),
+            error: relative_l2(&from_host(&outputs[i]), &exact[i]),
+            bound,
+        });
     }
     Ok(found)
 }
@@ -112,10 +119,12 @@ pub fn random_tensor(port: &Port, sizes: &Bindings, seed: u64) -> Result<HostTen
         .iter()
         .map(|d| {
             let value = d.eval(sizes).map_err(|e| {
-                Diagnostic::error("TC0917", format!("input `{}`: {e}", port.name)).with_help("bind it with --set SYMBOL=N")
+                Diagnostic::error("TC0917", format!("input `{}`: {e}", port.name))
+                    .with_help("bind it with --set SYMBOL=N")
             })?;
-            u64::try_from(value)
-                .map_err(|_| Diagnostic::error("TC0917", format!("input `{}`: a size of {value} is negative", port.name)))
+            u64::try_from(value).map_err(|_| {
+                Diagnostic::error("TC0917", format!("input `{}`: a size of {value} is negative", port.name))
+            })
         })
         .collect::<Result<_, _>>()?;
     let mut tensor = HostTensor::zeros(port.dtype, &shape)?;

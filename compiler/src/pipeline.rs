@@ -59,7 +59,9 @@ impl Compiler {
             .map(|t| {
                 let problem = Diagnostic::error("TC0930", format!("there is no target `{t}`"));
                 match t.as_str() {
-                    "sm_90a" => problem.with_help("this build has no sm_90a code generator; build with the feature `sm90`"),
+                    "sm_90a" => {
+                        problem.with_help("this build has no sm_90a code generator; build with the feature `sm90`")
+                    }
                     _ => problem.with_help(format!("targets: {}", known.join(", "))),
                 }
             })
@@ -121,9 +123,8 @@ impl Compiler {
     /// The general sizes and every bucket.
     fn schedules(&self, graph: &Module, result: &TargetResult) -> Result<Vec<Variant>, Vec<Diagnostic>> {
         let options = ScheduleOptions { target: result.name.clone(), ..ScheduleOptions::default() };
-        let schedule = |module: &Module| {
-            guard("schedule", || text::print(module), || tricot_schedule::schedule(module, &options))
-        };
+        let schedule =
+            |module: &Module| guard("schedule", || text::print(module), || tricot_schedule::schedule(module, &options));
         let mut variants = vec![];
         for bucket in &self.options.buckets {
             let mut module = result.module.clone();
@@ -147,8 +148,11 @@ impl Compiler {
         result: &TargetResult,
         progress: &dyn Fn(&str),
     ) -> Result<CompiledTarget, Vec<Diagnostic>> {
-        let backend =
-            self.backends.iter().find(|b| b.name() == result.name).expect("targets are checked when the compiler is made");
+        let backend = self
+            .backends
+            .iter()
+            .find(|b| b.name() == result.name)
+            .expect("targets are checked when the compiler is made");
         let mut seen = BTreeSet::new();
         let all = result.variants.iter().flat_map(|v| &v.schedule.kernels);
         let kernels: Vec<KernelDesc> = all.filter(|k| seen.insert(k.name.clone())).cloned().collect();

@@ -36,7 +36,10 @@ pub fn mutations() -> Outcome {
         let path = root().join(mutation.file);
         let original = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
         if original.matches(mutation.from).count() != 1 {
-            return Err(format!("mutation {}: `{}` does not occur once in {}", mutation.name, mutation.from, mutation.file));
+            return Err(format!(
+                "mutation {}: `{}` does not occur once in {}",
+                mutation.name, mutation.from, mutation.file
+            ));
         }
         let _restore = Restore(path.clone(), original.clone());
         fs::write(&path, original.replace(mutation.from, mutation.to)).map_err(|e| e.to_string())?;
@@ -57,7 +60,8 @@ pub fn mutations() -> Outcome {
 }
 
 fn failing_snapshots() -> Outcome<BTreeSet<String>> {
-    let mut tests = cargo(&["test", "--quiet", "--package", "tricot", "--test", "main", "snapshots", "--", "--format", "pretty"]);
+    let mut tests =
+        cargo(&["test", "--quiet", "--package", "tricot", "--test", "main", "snapshots", "--", "--format", "pretty"]);
     tests.env("INSTA_UPDATE", "no").env("INSTA_FORCE_PASS", "0");
     let out = tests.output().map_err(|e| format!("cargo test could not be started: {e}"))?;
     let text = String::from_utf8_lossy(&out.stdout);

@@ -58,8 +58,11 @@ pub fn build(args: &Build) -> Outcome {
         let text = serde_json::to_string_pretty(&report).expect("a report has string keys and finite numbers");
         write_out(&mut out, &format!("{text}\n"))?;
     } else if let Some(bundle) = &report.bundle {
-        let targets: Vec<String> =
-            report.targets.iter().map(|(name, t)| format!("{name}: {} kernels, {} launches", t.kernels, t.launches.len())).collect();
+        let targets: Vec<String> = report
+            .targets
+            .iter()
+            .map(|(name, t)| format!("{name}: {} kernels, {} launches", t.kernels, t.launches.len()))
+            .collect();
         let megabytes = report.bundle_bytes.unwrap_or(0) as f64 / 1e6;
         write_out(&mut out, &format!("{bundle}: {megabytes:.1} MB; {}\n", targets.join("; ")))?;
     }

@@ -7,7 +7,10 @@ use crate::build::write_out;
 pub fn doctor(args: &Doctor) -> Outcome {
     let found = tricot_runtime::doctor::doctor();
     let mut lines = vec![format!("tricot      {}", env!("CARGO_PKG_VERSION"))];
-    lines.push(format!("sm_90a      {}", if cfg!(feature = "sm90") { "built in" } else { "not built in (feature `sm90`)" }));
+    lines.push(format!(
+        "sm_90a      {}",
+        if cfg!(feature = "sm90") { "built in" } else { "not built in (feature `sm90`)" }
+    ));
     #[cfg(feature = "sm90")]
     let assembler = tricot_codegen::ptxas::Assembler::find()
         .map(|a| format!("{} ({}.{})", a.path().display(), a.version().0, a.version().1))

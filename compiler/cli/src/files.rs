@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn arrays_survive_npy() {
-        for (dtype, shape) in [(DType::F32, vec![2, 3]), (DType::I64, vec![5]), (DType::Bool, vec![]), (DType::U8, vec![4, 1])] {
+        for (dtype, shape) in
+            [(DType::F32, vec![2, 3]), (DType::I64, vec![5]), (DType::Bool, vec![]), (DType::U8, vec![4, 1])]
+        {
             let count = shape.iter().product::<u64>();
             let bytes: Vec<u8> = (0..dtype.bytes(count).unwrap()).map(|i| (i % 2) as u8).collect();
             let text = npy_bytes(dtype, &shape, &bytes);

@@ -36,12 +36,17 @@ pub fn inspect(args: &Inspect) -> Outcome {
     }
     for (symbol, info) in &manifest.symbols {
         let max = if info.max == i64::MAX { "any".into() } else { info.max.to_string() };
-        let _ = writeln!(text, "symbol  {symbol}: {}..={max}, multiple of {}, typically {}", info.min, info.multiple, info.hint);
+        let _ = writeln!(
+            text,
+            "symbol  {symbol}: {}..={max}, multiple of {}, typically {}",
+            info.min, info.multiple, info.hint
+        );
     }
     for (name, target) in &manifest.targets {
         for (i, plan) in target.variants.iter().enumerate() {
             let launches = plan.steps.iter().filter(|s| matches!(s, tricot_plan::Step::Launch(_))).count();
-            let _ = writeln!(text, "target  {name}, variant {i}: {launches} launches, arena {} bytes", plan.arena_bytes);
+            let _ =
+                writeln!(text, "target  {name}, variant {i}: {launches} launches, arena {} bytes", plan.arena_bytes);
         }
         if !target.features.is_empty() {
             let _ = writeln!(text, "        needs {}", target.features.join(", "));

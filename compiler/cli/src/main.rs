@@ -44,7 +44,8 @@ fn main() -> ExitCode {
         std::panic::set_hook(Box::new(|_| {}));
     }
     let colour = cli.color;
-    let result = tricot_compiler::error::guard("command", || format!("{:#?}\n", cli.command), || dispatch(&cli.command));
+    let result =
+        tricot_compiler::error::guard("command", || format!("{:#?}\n", cli.command), || dispatch(&cli.command));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problems) => {
@@ -67,8 +68,8 @@ fn dispatch(command: &Command) -> Outcome {
             clap_complete::generate(*shell, &mut Cli::command(), "tricot", &mut std::io::stdout());
             Ok(())
         }
-        Command::Man => clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(|e| {
-            vec![Diagnostic::error("TC0902", format!("standard output cannot be written: {e}"))]
-        }),
+        Command::Man => clap_mangen::Man::new(Cli::command())
+            .render(&mut std::io::stdout())
+            .map_err(|e| vec![Diagnostic::error("TC0902", format!("standard output cannot be written: {e}"))]),
     }
 }

@@ -46,7 +46,8 @@ pub fn bindings(pairs: &[String]) -> Result<Bindings, Vec<Diagnostic>> {
         match parsed {
             Some((symbol, value)) => drop(out.insert(symbol, value)),
             None => problems.push(
-                Diagnostic::error("TC0912", format!("`{pair}` is no binding")).with_help("write SYMBOL=N, such as batch=4"),
+                Diagnostic::error("TC0912", format!("`{pair}` is no binding"))
+                    .with_help("write SYMBOL=N, such as batch=4"),
             ),
         }
     }

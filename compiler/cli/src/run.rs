@@ -40,7 +40,8 @@ pub fn run(args: &Run) -> Outcome {
     let path = match is_bundle(&args.bundle) {
         true => args.bundle.clone(),
         false => {
-            scratch = tempfile::tempdir().map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
+            scratch = tempfile::tempdir()
+                .map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
             progress.say("compiling");
             compile(args, scratch.path())?
         }
@@ -82,10 +83,12 @@ pub fn run(args: &Run) -> Outcome {
             .iter()
             .zip(&outputs)
             .map(|(p, t)| {
-                let values = tricot_dialects::scalar::decode(t.dtype(), t.bytes(), t.shape().iter().product::<u64>() as usize);
+                let values =
+                    tricot_dialects::scalar::decode(t.dtype(), t.bytes(), t.shape().iter().product::<u64>() as usize);
                 let mean = values.iter().map(|v| v * v).sum::<f64>() / values.len().max(1) as f64;
                 let relative_error = errors.get(&p.name).copied();
-                let entry = OutputJson { dtype: t.dtype(), shape: t.shape().to_vec(), rms: mean.sqrt(), relative_error };
+                let entry =
+                    OutputJson { dtype: t.dtype(), shape: t.shape().to_vec(), rms: mean.sqrt(), relative_error };
                 (p.name.clone(), entry)
             })
             .collect(),
@@ -106,7 +109,10 @@ pub fn run(args: &Run) -> Outcome {
         .iter()
         .filter(|(_, e)| !(**e <= args.bound))
         .map(|(name, e)| {
-            Diagnostic::error("TC0920", format!("output `{name}` is off by {e:.3e} (relative L2), the bound is {:.3e}", args.bound))
+            Diagnostic::error(
+                "TC0920",
+                format!("output `{name}` is off by {e:.3e} (relative L2), the bound is {:.3e}", args.bound),
+            )
         })
         .collect();
     if worst.is_empty() { Ok(()) } else { Err(worst) }
@@ -198,9 +204,9 @@ fn inputs(
         }
         let seed = match values.get(port.name.as_str()) {
             None => Ok(0),
-            Some(v) => v["random:".len()..].parse().map_err(|_| {
-                Diagnostic::error("TC0915", format!("--input {}={v}: the seed is no number", port.name))
-            }),
+            Some(v) => v["random:".len()..]
+                .parse()
+                .map_err(|_| Diagnostic::error("TC0915", format!("--input {}={v}: the seed is no number", port.name))),
         };
         match seed.and_then(|seed| numerics::random_tensor(port, &sizes, seed)) {
             Ok(tensor) => out.push((port.name.clone(), tensor)),
@@ -216,7 +222,11 @@ fn fit(array: Array, port: &Port) -> Result<HostTensor, Diagnostic> {
     let bytes = match numpy_lacks && array.dtype == DType::F32 {
         true => {
             let values = tricot_dialects::scalar::decode(array.dtype, &array.bytes, array.bytes.len() / 4);
-            return HostTensor::from_bytes(port.dtype, &array.shape, &tricot_dialects::scalar::encode(port.dtype, &values));
+            return HostTensor::from_bytes(
+                port.dtype,
+                &array.shape,
+                &tricot_dialects::scalar::encode(port.dtype, &values),
+            );
         }
         false => array.bytes,
     };
@@ -234,7 +244,8 @@ fn compare(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Result<BTreeMa
         };
         let ours = &outputs[at];
         if ours.shape() != array.shape {
-            let message = format!("output `{name}` has shape {:?}, {} says {:?}", ours.shape(), path.display(), array.shape);
+            let message =
+                format!("output `{name}` has shape {:?}, {} says {:?}", ours.shape(), path.display(), array.shape);
             problems.push(Diagnostic::error("TC0916", message));
             continue;
         }

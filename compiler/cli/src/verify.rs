@@ -20,9 +20,10 @@ pub fn verify(args: &Verify) -> Outcome {
     let mut lines = vec![];
     let is_proof = args.subject.extension().is_some_and(|e| e == "proof");
     if is_proof {
-        let bytes = std::fs::read(&args.subject)
-            .map_err(|e| vec![tricot_compiler::source::unreadable(&args.subject, &e)])?;
-        let summary = tricot_compiler::pipeline::check_proof(&bytes, &args.subject.display().to_string(), source.as_ref())?;
+        let bytes =
+            std::fs::read(&args.subject).map_err(|e| vec![tricot_compiler::source::unreadable(&args.subject, &e)])?;
+        let summary =
+            tricot_compiler::pipeline::check_proof(&bytes, &args.subject.display().to_string(), source.as_ref())?;
         lines.push(summary);
     } else {
         let bundle = Bundle::open(&args.subject)?;

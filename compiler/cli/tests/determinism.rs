@@ -32,6 +32,9 @@ fn the_folder_leaves_no_trace() {
         let (a, b) = (std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
         assert!(a == b, "{model}: builds in two folders differ");
         let needle = text(there.path()).as_bytes();
-        assert!(!b.windows(needle.len()).any(|w| w == needle), "{model}: the bundle names the folder it was built from");
+        assert!(
+            !b.windows(needle.len()).any(|w| w == needle),
+            "{model}: the bundle names the folder it was built from"
+        );
     }
 }

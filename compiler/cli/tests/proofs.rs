@@ -23,7 +23,18 @@ fn the_steps_have_names() {
 fn the_proof_holds_and_a_tampered_one_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let dump = folder.path().join("dump");
-    stdout(&["build", BLOCK, "--emit", "rewrite", "--stop-after", "rewrite", "-o", "unused", "--dump-dir", text(&dump)]);
+    stdout(&[
+        "build",
+        BLOCK,
+        "--emit",
+        "rewrite",
+        "--stop-after",
+        "rewrite",
+        "-o",
+        "unused",
+        "--dump-dir",
+        text(&dump),
+    ]);
     let proof = dump.join("cpu.proof");
     stdout(&["verify", text(&proof), "--source", BLOCK]);
     let whole = std::fs::read_to_string(&proof).unwrap();

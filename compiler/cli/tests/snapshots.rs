@@ -23,8 +23,18 @@ fn dump(op: &str, target: &str) -> Files {
     let winograd = if op == "winograd" { "f43" } else { "auto" };
     let budget = if op == "winograd" { "1e-4" } else { "0" };
     stdout(&[
-        "build", &model, "--target", target, "--emit", stages, "-o", text(&bundle), "--winograd", winograd,
-        "--max-rel-err", budget,
+        "build",
+        &model,
+        "--target",
+        target,
+        "--emit",
+        stages,
+        "-o",
+        text(&bundle),
+        "--winograd",
+        winograd,
+        "--max-rel-err",
+        budget,
     ]);
     let mut files = Files::new();
     for entry in std::fs::read_dir(bundle.with_extension("dump")).unwrap().flatten() {
@@ -41,7 +51,8 @@ fn count(code: &str) -> String {
         let after = line.split_once(" = ").map_or(line, |(_, right)| right);
         let after = after.strip_prefix('@').and_then(|p| p.split_once(' ')).map_or(after, |(_, right)| right.trim());
         let word = after.split([' ', '(', '\t', ';', '<']).next().unwrap_or_default().trim_matches('"');
-        let instruction = !word.is_empty() && word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.ends_with(':');
+        let instruction =
+            !word.is_empty() && word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.ends_with(':');
         if instruction {
             *counts.entry(word).or_default() += 1;
         }

@@ -11,8 +11,8 @@ use std::path::Path;
 use tricot_dialects::{Constant, Module};
 use tricot_types::Diagnostic;
 
-pub use weights::{constants_bytes, load_constants};
 pub use onnx::table::{Supported, supported_ops};
+pub use weights::{constants_bytes, load_constants};
 
 /// Choices of an import.
 #[derive(Clone, Debug)]

@@ -59,7 +59,8 @@ pub fn load_constants(path: &Path) -> Result<ConstantStore, Vec<Diagnostic>> {
     all.sort_by(|a, b| a.0.cmp(&b.0));
     for (tensor, view) in all {
         let Some(dtype) = dtype(view.dtype()) else {
-            let message = format!("tensor `{tensor}` of {name} has element type {:?}, which Tricot does not have", view.dtype());
+            let message =
+                format!("tensor `{tensor}` of {name} has element type {:?}, which Tricot does not have", view.dtype());
             problems.push(Diagnostic::error("TC0252", message));
             continue;
         };
@@ -68,9 +69,10 @@ pub fn load_constants(path: &Path) -> Result<ConstantStore, Vec<Diagnostic>> {
         let window = Window { map: map.clone(), start, end: start + view.data().len() };
         match Constant::new(dtype, shape, Arc::new(window)) {
             Some(constant) => drop(store.add_named(&tensor, constant)),
-            None => {
-                problems.push(Diagnostic::error("TC0251", format!("tensor `{tensor}` of {name} has a size that contradicts its shape")))
-            }
+            None => problems.push(Diagnostic::error(
+                "TC0251",
+                format!("tensor `{tensor}` of {name} has a size that contradicts its shape"),
+            )),
         }
     }
     if problems.is_empty() { Ok(store) } else { Err(problems) }
@@ -98,12 +100,26 @@ pub fn constants_bytes(module: &Module) -> Result<Vec<u8>, Vec<Diagnostic>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    safetensors::serialize(tensors, None).map_err(|e| vec![Diagnostic::error("TC0251", format!("weights cannot be written: {e}"))])
+    safetensors::serialize(tensors, None)
+        .map_err(|e| vec![Diagnostic::error("TC0251", format!("weights cannot be written: {e}"))])
 }
 
 const ALL: [Dtype; 15] = [
-    Dtype::BOOL, Dtype::U8, Dtype::I8, Dtype::F8_E5M2, Dtype::F8_E4M3, Dtype::I16, Dtype::U16, Dtype::F16, Dtype::BF16, Dtype::I32,
-    Dtype::U32, Dtype::F32, Dtype::F64, Dtype::I64, Dtype::U64,
+    Dtype::BOOL,
+    Dtype::U8,
+    Dtype::I8,
+    Dtype::F8_E5M2,
+    Dtype::F8_E4M3,
+    Dtype::I16,
+    Dtype::U16,
+    Dtype::F16,
+    Dtype::BF16,
+    Dtype::I32,
+    Dtype::U32,
+    Dtype::F32,
+    Dtype::F64,
+    Dtype::I64,
+    Dtype::U64,
 ];
 
 #[cfg(test)]
@@ -113,7 +129,9 @@ mod tests {
     #[test]
     fn constants_survive_safetensors() {
         let mut module = Module::new("m");
-        let a = module.constants.add_named("layer.weight", Constant::from_f64(DType::BF16, vec![2, 3], &[1.0, -2.5, 0.0, 3.0, 1e9, -0.0]));
+        let a = module
+            .constants
+            .add_named("layer.weight", Constant::from_f64(DType::BF16, vec![2, 3], &[1.0, -2.5, 0.0, 3.0, 1e9, -0.0]));
         let b = module.constants.add(Constant::from_i64(DType::U8, vec![3], &[0, 7, 255]));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");

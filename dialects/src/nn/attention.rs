@@ -131,6 +131,7 @@ fn decompose(b: &mut Builder<'_>, attrs: &Attrs, v: &[ValueId]) -> Values {
     let (q, k, value) = (b.ty(v[0]).clone(), b.ty(v[1]).clone(), b.ty(v[2]).clone());
     let x = logits(b, attrs, v)?;
     let (p, lse) = crate::trilinear::weights(b, x, &[4])?;
+    let p = crate::trilinear::rounded(b, p, q.dtype)?;
     let wide = b.cast(v[2], q.dtype.compute())?;
     let out = b.contract("bgrij,bjge->bigre", &[p, wide], q.dtype.compute())?;
     let out = b.cast(out, q.dtype)?;
@@ -146,7 +147,8 @@ pub static ATTENTION: OpDef = OpDef {
     doc: "Query head `h` reads key head `g = h / (heads(q) / heads(k))`. `x[b,h,i,j] = scale * sum_d q[b,i,h,d] k[b,j,g,d] + bias[b,h,i,j]`; \
           `out[b,i,h,e] = sum_j softmax_j(x) v[b,j,g,e]`; `lse[b,h,i] = log sum_j e^x`. `causal`: query `i` sees the keys `j <= i + offset`, \
           and with `window` only those with `j > i + offset - window`. A query that sees no key gives zeros and an lse of -inf. \
-          Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64. FLOPs count the two products over the pairs that take \
+          Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64; \
+          weights are rounded to a 16-bit type of the operands before they meet the values. FLOPs count the two products over the pairs that take \
           part (the tensor-core convention). Source: arXiv 1706.03762, 2305.13245 (grouped heads), 2205.14135 (lse).",
     operands: &[
         one("q", "float [b, i, h, d]"),

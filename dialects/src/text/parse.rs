@@ -505,7 +505,11 @@ impl Parser<'_> {
                 Literal::Stored(hash.map_err(|m: String| self.error("TC0101", m, start..end))?)
             }
             _ => {
-                return Err(self.error("TC0101", format!("`{form}` is no constant; use dense, splat, weight or blake3"), span));
+                return Err(self.error(
+                    "TC0101",
+                    format!("`{form}` is no constant; use dense, splat, weight or blake3"),
+                    span,
+                ));
             }
         };
         self.expect(">")?;
@@ -529,7 +533,9 @@ impl Parser<'_> {
                     let constant = c.clone();
                     return Ok(self.module.constants.add_named(&name, constant));
                 }
-                Some(c) => return Err(fail(format!("weight {name:?} is {}{:?}, the text says {ty}", c.dtype, c.shape))),
+                Some(c) => {
+                    return Err(fail(format!("weight {name:?} is {}{:?}, the text says {ty}", c.dtype, c.shape)));
+                }
                 None => return Err(fail(format!("there is no weight named {name:?}")).with_help(HELP)),
             },
             Literal::Dense(_) | Literal::Splat(_) => {

@@ -1,6 +1,6 @@
 //! `trilinear.attention`.
 
-use super::{K2_BIAS, SCALE, V2_BIAS, W1, W2, biased, check, logits, pairs, split_heads, weights};
+use super::{K2_BIAS, SCALE, V2_BIAS, W1, W2, biased, check, logits, pairs, rounded, split_heads, weights};
 use crate::attr::Attrs;
 use crate::builder::Builder;
 use crate::check::Values;
@@ -34,6 +34,7 @@ fn decompose(b: &mut Builder<'_>, attrs: &Attrs, v: &[ValueId]) -> Values {
     let (v1, v2) = (biased(b, v[3], 0.0)?, biased(b, v[4], attrs.float("v2_bias"))?);
     let x = logits(b, attrs, grouped, k1, k2)?;
     let (p, lse) = weights(b, x, &[4, 5])?;
+    let p = rounded(b, p, q.dtype)?;
     let out = b.contract("bgrijk,bjge,bkge->bigre", &[p, v1, v2], wide)?;
     let out = b.cast(out, q.dtype)?;
     let out = b.reshape(out, &[&q.shape[0], &q.shape[1], &q.shape[2], &value.shape[3]].map(Clone::clone))?;
@@ -66,7 +67,8 @@ pub static ATTENTION: OpDef = OpDef {
     doc: "Query head `h` reads key head `g = h / (heads(q) / heads(k1))`. For `i - w1 < j <= i` and `i - w2 < k <= i`, both clipped to the \
           sequence: `x[b,h,i,j,k] = scale * sum_d q[b,i,h,d] k1[b,j,g,d] (k2[b,k,g,d] + k2_bias)`; `P` is the softmax of `x` jointly over \
           `(j, k)`; `out[b,i,h,e] = sum_jk P v1[b,j,g,e] (v2[b,k,g,e] + v2_bias)`; `lse[b,h,i] = log sum_jk e^x`. `j` and `k` are \
-          independent of each other. Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64. FLOPs in the tensor-core \
+          independent of each other. Logits, weights and sums are held in f32 for 16- and 8-bit floats, attributes rounded to f32 for all but f64; \
+          weights are rounded to a 16-bit type of the operands before they meet the values. FLOPs in the tensor-core \
           convention: `2 b h (d + e) sum_i min(i+1, w1) min(i+1, w2)`; a symbolic length counts as at least both windows. Source: \
           arXiv 2507.02754, equations 5 to 7.",
     operands: &[

@@ -120,6 +120,16 @@ fn logits(
     b.select(mask, x, never)
 }
 
+/// Weights rounded to the operands' type where that has 16 bits, as tensor cores take them, back in the compute type.
+pub(crate) fn rounded(b: &mut Builder<'_>, weights: ValueId, dtype: DType) -> Result<ValueId, Diagnostic> {
+    let wide = b.ty(weights).dtype;
+    if dtype.bits() != 16 {
+        return Ok(weights);
+    }
+    let narrow = b.cast(weights, dtype)?;
+    b.cast(narrow, wide)
+}
+
 /// Softmax over `axes` and the logarithm of its divisor, without them. A row of -inf gives weights 0 and -inf.
 pub(crate) fn weights(b: &mut Builder<'_>, x: ValueId, axes: &[i64]) -> Result<(ValueId, ValueId), Diagnostic> {
     let ty = b.ty(x).clone();

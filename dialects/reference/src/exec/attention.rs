@@ -1,6 +1,6 @@
 //! Direct forms of the attention ops: a query (or a block of them) at a time, nothing of the size of all pairs is stored.
 //!
-//! Everything inside is float64; results are rounded by the caller where rounding is asked for.
+//! Everything inside is float64, weights rounded as the caller says; results are rounded by the caller where rounding is asked for.
 
 use super::contract::{Mat, multiply};
 use crate::array::Array;
@@ -50,7 +50,7 @@ fn exponentials(row: &mut [f64]) -> (f64, f64) {
 }
 
 /// `nn.attention`.
-pub fn dot(call: &Call, v: &[Array]) -> Vec<Array> {
+pub fn dot(call: &Call, v: &[Array], round: impl Fn(f64) -> f64 + Sync) -> Vec<Array> {
     let a = &call.attrs;
     let (q, k, value) = (by_head(&v[0], 0.0), by_head(&v[1], 0.0), by_head(&v[2], 0.0));
     let [nb, ni, nh, d] = v[0].shape[..] else { unreachable!("rank 4 is verified") };
@@ -87,7 +87,7 @@ pub fn dot(call: &Call, v: &[Array]) -> Vec<Array> {
                 }
                 let (sum, log) = exponentials(row);
                 let divisor = if log == f64::NEG_INFINITY { 1.0 } else { sum };
-                row.iter_mut().for_each(|x| *x /= divisor);
+                row.iter_mut().for_each(|x| *x = round(*x / divisor));
                 lse[i] = log;
             }
             if nj == 0 {
@@ -161,7 +161,7 @@ fn scaled_rows(x: &[f64], m: &[f64], start: usize, count: usize) -> Vec<f64> {
 }
 
 /// `trilinear.attention`.
-pub fn trilinear(call: &Call, v: &[Array]) -> Vec<Array> {
+pub fn trilinear(call: &Call, v: &[Array], round: impl Fn(f64) -> f64 + Sync) -> Vec<Array> {
     let t = Trilinear::new(call, v);
     let [nb, s, nh, ng, d, e] = t.sizes;
     let query = |task: usize| {
@@ -172,11 +172,12 @@ pub fn trilinear(call: &Call, v: &[Array]) -> Vec<Array> {
         let rows = scaled_rows(&t.q[bh][i * d..][..d], &t.k1[g], j0, nj);
         let mut p = t.logits(g, &rows, window);
         let (sum, lse) = exponentials(&mut p);
+        p.iter_mut().for_each(|x| *x = round(*x / sum));
         let mut inner = vec![0.0; nj * e];
         multiply(&mut inner, Mat::rows(&p, nk), Mat::rows(&t.v2[g][k0 * e..], e), [nj, e, nk], false);
         let mut out = vec![0.0; e];
         for (row, v1) in inner.chunks(e.max(1)).zip(t.v1[g][j0 * e..].chunks(e.max(1))) {
-            out.iter_mut().zip(row.iter().zip(v1)).for_each(|(o, (x, v))| *o += x * v / sum);
+            out.iter_mut().zip(row.iter().zip(v1)).for_each(|(o, (x, v))| *o += x * v);
         }
         (out, lse)
     };

@@ -183,6 +183,13 @@ impl<'a> Run<'a> {
         self.options.mode == Mode::Typed && dtype.is_float() && dtype != DType::F64
     }
 
+    /// Attention takes its weights in the operands' type where that has 16 bits.
+    fn weight_rounding(&self, call: &Call) -> impl Fn(f64) -> f64 + Sync + use<> {
+        let dtype = call.types[0].0;
+        let narrow = self.narrow(dtype) && dtype.bits() == 16;
+        move |x| if narrow { round_float(dtype, x, false) } else { x }
+    }
+
     fn round(&self, dtype: DType, a: Array) -> Array {
         match self.options.mode == Mode::Typed && dtype.is_float() && dtype != DType::F64 {
             true => Array::floats(a.shape.clone(), crate::array::map1(a.f(), &a, |x| round_float(dtype, x, false))),
@@ -266,8 +273,8 @@ impl<'a> Run<'a> {
             "core.gather" => one(access::gather(call, v)),
             "core.scatter" => one(access::scatter(call, dtypes[0], v, self.options.mode)),
             "core.update_slice" => one(access::update_slice(call, v)),
-            "nn.attention" => attention::dot(call, v),
-            "trilinear.attention" => attention::trilinear(call, v),
+            "nn.attention" => attention::dot(call, v, self.weight_rounding(call)),
+            "trilinear.attention" => attention::trilinear(call, v, self.weight_rounding(call)),
             "trilinear.attention_backward" => attention::trilinear_backward(call, v),
             other => unreachable!("`{other}` was not lowered"),
         }
