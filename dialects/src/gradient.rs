@@ -9,8 +9,7 @@ use tricot_types::Diagnostic;
 
 /// Appends the gradient of `sum(seed * value)` over all `(value, seed)` with respect to `wrt`; `None` where nothing flows.
 ///
-/// An op without a VJP of its own is differentiated through its decomposition; through a core op without one, no gradient
-/// flows.
+/// An op without a VJP of its own is differentiated through its decomposition; a core op without one is an error, TC0117.
 pub fn gradient(
     b: &mut Builder<'_>,
     seeds: &[(ValueId, ValueId)],
@@ -33,7 +32,13 @@ pub fn gradient(
         let out = match (op.vjp, op.meaning) {
             (Some(vjp), _) => vjp(b, &attrs, &operands, &results, &incoming)?,
             (None, Meaning::Decompose(_)) => through_decomposition(op, b, &attrs, &operands, &incoming)?,
-            (None, Meaning::Primitive) => continue,
+            (None, Meaning::Primitive) => {
+                let d = Diagnostic::error("TC0117", format!("`{}` has no gradient", op.name));
+                return Err(match &b.function.node(id).origin {
+                    Some(o) => d.at_node(&o.file, &o.node, &o.op, ""),
+                    None => d,
+                });
+            }
         };
         for (operand, gradient) in operands.iter().zip(out) {
             if let Some(g) = gradient {

@@ -18,6 +18,11 @@ pub const TYPES: &str = "tricot";
 /// Ops that take any number of operands are declared for up to so many.
 pub const MOST: usize = 16;
 
+/// No scalar function takes more than two.
+fn most(op: &OpDef) -> usize {
+    if op.name == "core.map" { 2 } else { MOST }
+}
+
 /// The name of an op in MLIR when it is called with `operands` operands.
 pub fn mlir_name(op: &OpDef, operands: usize) -> String {
     match op.operands.last().is_some_and(|o| o.arity == Arity::Variadic) {
@@ -51,7 +56,7 @@ pub fn irdl(dialect: &str) -> Option<String> {
             out.push('\n');
         }
         match op.operands.last().is_some_and(|o| o.arity == Arity::Variadic) {
-            true => (1..=MOST).for_each(|n| operation(op, n, &mut out)),
+            true => (1..=most(op)).for_each(|n| operation(op, n, &mut out)),
             false => operation(op, op.operands.len(), &mut out),
         }
     }

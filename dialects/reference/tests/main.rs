@@ -3,5 +3,8 @@
 #[path = "../../tests/samples.rs"]
 mod samples;
 
+mod core;
+mod families;
+mod gradients;
 mod slicing;
 mod support;

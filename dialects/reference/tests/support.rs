@@ -73,3 +73,40 @@ pub fn decomposed(m: &Module, names: &[&str]) -> Module {
     .unwrap();
     out
 }
+
+/// Element of a tensor.
+pub fn at(t: &Tensor, index: &[usize]) -> f64 {
+    assert_eq!(index.len(), t.shape.len());
+    let flat = index.iter().zip(&t.shape).fold(0, |f, (i, n)| {
+        assert!(i < n, "{index:?} in {:?}", t.shape);
+        f * n + i
+    });
+    match &t.data {
+        tricot_reference::Data::Float(v) => v[flat],
+        tricot_reference::Data::Int(v) => v[flat] as f64,
+    }
+}
+
+/// Every index of a shape, row-major.
+pub fn indices(shape: &[usize]) -> Vec<Vec<usize>> {
+    shape.iter().fold(vec![vec![]], |all, n| {
+        all.into_iter().flat_map(|head: Vec<usize>| (0..*n).map(move |i| [head.clone(), vec![i]].concat())).collect()
+    })
+}
+
+/// Evaluates a sample on seeded inputs and compares each element of result `which` with `want(inputs, index)`, relative to the
+/// largest element.
+pub fn check(text: &str, which: usize, want: impl Fn(&[Tensor], &[usize]) -> f64) {
+    for seed in 0..2 {
+        let (inputs, results) = sample(text, seed);
+        let result = &results[which];
+        assert!(!result.data.is_empty(), "{text}: nothing to compare");
+        let wanted: Vec<f64> = indices(&result.shape).iter().map(|i| want(&inputs, i)).collect();
+        let scale = wanted.iter().filter(|w| w.is_finite()).fold(1e-3f64, |m, w| m.max(w.abs()));
+        for (index, want) in indices(&result.shape).iter().zip(&wanted) {
+            let have = at(result, index);
+            let same = have == *want || (have - want).abs() <= 1e-11 * scale || have.is_nan() && want.is_nan();
+            assert!(same, "{text}\nresult {which} at {index:?}: {have}, expected {want}");
+        }
+    }
+}

@@ -1,10 +1,12 @@
 //! `core.gather`, `core.scatter`, `core.update_slice`: data-dependent access.
 
 use super::check_axis;
-use crate::attr::{Attr, AttrKind};
+use crate::attr::{Attr, AttrKind, Attrs};
+use crate::builder::Builder;
+use crate::graph::ValueId;
 use crate::op::{Meaning, OpDef, OpView, defaulted, no_work, one, optional, required, result};
 use crate::ty::TensorType;
-use tricot_types::DType;
+use tricot_types::{DType, Diagnostic, Poly};
 
 fn check_index(t: &TensorType, what: &str) -> Result<(), String> {
     match t.dtype {
@@ -41,8 +43,66 @@ pub static GATHER: OpDef = OpDef {
     infer: infer_gather,
     meaning: Meaning::Primitive,
     work: no_work,
-    vjp: None,
+    vjp: Some(vjp_gather),
 };
+
+/// Adds the gradient's rows where they came from. Only along axis 0 and without batch axes.
+fn vjp_gather(
+    b: &mut Builder<'_>,
+    attrs: &Attrs,
+    ops: &[ValueId],
+    _results: &[ValueId],
+    grads: &[Option<ValueId>],
+) -> Result<Vec<Option<ValueId>>, Diagnostic> {
+    let Some(g) = grads[0] else { return Ok(vec![None; 2]) };
+    if attrs.int("axis") != 0 {
+        let message = format!("a gather along axis {} has no gradient; only axis 0 has", attrs.int("axis"));
+        return Err(Diagnostic::error("TC0117", message));
+    }
+    let (data, indices) = (b.ty(ops[0]).clone(), b.ty(ops[1]).clone());
+    let count = [indices.elements()];
+    let flat = b.reshape(ops[1], &count)?;
+    // As the gather does, positions outside are brought to the ends.
+    let last = b.size(&(data.shape[0].clone() - Poly::constant(1)))?;
+    let last = b.cast(last, indices.dtype)?;
+    let last = b.broadcast(last, &count, &[])?;
+    let zero = b.scalar_int(indices.dtype, 0)?;
+    let zero = b.broadcast(zero, &count, &[])?;
+    let flat = b.map("max", &[flat, zero])?;
+    let flat = b.map("min", &[flat, last])?;
+    let rows: Vec<Poly> = count.iter().chain(&data.shape[1..]).cloned().collect();
+    let g = b.reshape(g, &rows)?;
+    let nothing = b.full(data.dtype, 0.0, &data.shape)?;
+    let out = b.one("core.scatter", &[nothing, flat, g], Attrs::new().with("combine", "add"))?;
+    Ok(vec![Some(out), None])
+}
+
+/// Of `add` only: the data's gradient passes, an update gets that of its row, or zero if it was skipped.
+fn vjp_scatter(
+    b: &mut Builder<'_>,
+    attrs: &Attrs,
+    ops: &[ValueId],
+    _results: &[ValueId],
+    grads: &[Option<ValueId>],
+) -> Result<Vec<Option<ValueId>>, Diagnostic> {
+    let Some(g) = grads[0] else { return Ok(vec![None; 3]) };
+    if attrs.str("combine") != "add" {
+        let message = format!("a scatter that combines by `{}` has no gradient; only `add` has", attrs.str("combine"));
+        return Err(Diagnostic::error("TC0117", message));
+    }
+    let (data, indices, updates) = (b.ty(ops[0]).clone(), b.ty(ops[1]).clone(), b.ty(ops[2]).clone());
+    let rows = b.one("core.gather", &[g, ops[1]], Attrs::new().with("axis", 0))?;
+    let zero = b.scalar_int(indices.dtype, 0)?;
+    let zero = b.broadcast(zero, &indices.shape, &[])?;
+    let end = b.size(&data.shape[0])?;
+    let end = b.cast(end, indices.dtype)?;
+    let end = b.broadcast(end, &indices.shape, &[])?;
+    let (above, below) = (b.map("ge", &[ops[1], zero])?, b.map("lt", &[ops[1], end])?);
+    let inside = b.map("and", &[above, below])?;
+    let inside = b.broadcast(inside, &updates.shape, &[0])?;
+    let nothing = b.full(updates.dtype, 0.0, &updates.shape)?;
+    Ok(vec![Some(g), None, Some(b.select(inside, rows, nothing)?)])
+}
 
 fn infer_scatter(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
     let [data, indices, updates] = view.operands else { unreachable!("operand count is checked") };
@@ -80,7 +140,7 @@ pub static SCATTER: OpDef = OpDef {
     infer: infer_scatter,
     meaning: Meaning::Primitive,
     work: crate::op::work_per_input,
-    vjp: None,
+    vjp: Some(vjp_scatter),
 };
 
 fn infer_update(view: OpView<'_>) -> Result<Vec<TensorType>, String> {

@@ -198,6 +198,69 @@ fn vjp_map(
             let first = b.map(if f == Max { "ge" } else { "le" }, &[ops[0], ops[1]])?;
             Ok(vec![Some(b.select(first, g, zero)?), Some(b.select(first, zero, g)?)])
         }
-        _ => Ok(none),
+        Exp2 => {
+            let d = b.map("mul", &[g, y])?;
+            one(b.map_scalar("mul", d, std::f64::consts::LN_2)?)
+        }
+        Expm1 => {
+            let e = b.map_scalar("add", y, 1.0)?;
+            one(b.map("mul", &[g, e])?)
+        }
+        Log2 => {
+            let d = b.map("div", &[g, x])?;
+            one(b.map_scalar("mul", d, std::f64::consts::LOG2_E)?)
+        }
+        Log1p => {
+            let below = b.map_scalar("add", x, 1.0)?;
+            one(b.map("div", &[g, below])?)
+        }
+        Tan => {
+            let y2 = b.map("square", &[y])?;
+            let d = b.map_scalar("add", y2, 1.0)?;
+            one(b.map("mul", &[g, d])?)
+        }
+        Sinh | Cosh => {
+            let d = b.map(if f == Sinh { "cosh" } else { "sinh" }, &[x])?;
+            one(b.map("mul", &[g, d])?)
+        }
+        Atan | Atanh => {
+            let x2 = b.map("square", &[x])?;
+            let x2 = if f == Atan { x2 } else { b.map("neg", &[x2])? };
+            let below = b.map_scalar("add", x2, 1.0)?;
+            one(b.map("div", &[g, below])?)
+        }
+        Asin | Acos | Asinh | Acosh => {
+            // 1 / sqrt(a x^2 + c)
+            let x2 = b.map("square", &[x])?;
+            let x2 = if matches!(f, Asin | Acos) { b.map("neg", &[x2])? } else { x2 };
+            let inner = b.map_scalar("add", x2, if f == Acosh { -1.0 } else { 1.0 })?;
+            let r = b.map("rsqrt", &[inner])?;
+            let d = b.map("mul", &[g, r])?;
+            one(if f == Acos { b.map("neg", &[d])? } else { d })
+        }
+        Pow => {
+            let less = b.map_scalar("sub", ops[1], 1.0)?;
+            let power = b.map("pow", &[x, less])?;
+            let slope = b.map("mul", &[ops[1], power])?;
+            let log = b.map("log", &[x])?;
+            let growth = b.map("mul", &[y, log])?;
+            Ok(vec![Some(b.map("mul", &[g, slope])?), Some(b.map("mul", &[g, growth])?)])
+        }
+        Atan2 => {
+            let (a2, b2) = (b.map("square", &[ops[0]])?, b.map("square", &[ops[1]])?);
+            let r2 = b.map("add", &[a2, b2])?;
+            let d = b.map("div", &[g, r2])?;
+            let back = b.map("mul", &[d, ops[0]])?;
+            Ok(vec![Some(b.map("mul", &[d, ops[1]])?), Some(b.map("neg", &[back])?)])
+        }
+        Mod | Rem => {
+            let q = b.map("div", &[ops[0], ops[1]])?;
+            let q = b.map(if f == Mod { "floor" } else { "trunc" }, &[q])?;
+            let d = b.map("mul", &[g, q])?;
+            Ok(vec![Some(g), Some(b.map("neg", &[d])?)])
+        }
+        // Constant between jumps, or not defined on floats.
+        Sign | Floor | Ceil | Round | Trunc | FloorDiv | Not | BitNot | IsNan | IsInf | And | Or | Xor | Shl | Shr
+        | Eq | Ne | Lt | Le | Gt | Ge => Ok(none),
     }
 }

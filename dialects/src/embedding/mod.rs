@@ -131,7 +131,7 @@ pub static BAG: OpDef = OpDef {
     },
     meaning: Meaning::Decompose(decompose_bag),
     work: |view| work_at(&view, 1, 1),
-    vjp: None,
+    vjp: Some(|b, attrs, v, _, g| crate::gradient::through_decomposition(&BAG, b, attrs, v, g)),
 };
 
 fn infer_quantized(view: OpView<'_>) -> Result<Vec<TensorType>, String> {

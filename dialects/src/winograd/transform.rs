@@ -160,7 +160,7 @@ pub static INPUT: OpDef = OpDef {
     infer: infer_input,
     meaning: Meaning::Decompose(decompose_input),
     work: work_input,
-    vjp: None,
+    vjp: Some(|b, attrs, v, _, g| crate::gradient::through_decomposition(&INPUT, b, attrs, v, g)),
 };
 
 fn infer_output(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
