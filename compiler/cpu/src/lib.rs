@@ -110,7 +110,6 @@ fn compile_all(kernels: &[KernelDesc], machine: &Machine, options: &CompileOptio
 }
 
 fn compile_one(desc: &KernelDesc, machine: &Machine, options: &CompileOptions, text: bool) -> Compiled {
-    tricot_kernel::verify::verify(desc)?;
     let isa = machine.isa.as_ref();
     let compiled = match &desc.body {
         Body::Nest(nest) => nest::compile(desc, nest, isa, text),

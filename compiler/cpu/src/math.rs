@@ -1,4 +1,4 @@
-//! Elementary functions: exp, log and tanh in f32 inline, everything else through the helper table.
+//! Elementary functions: exp, log, tanh and erf in f32 inline, everything else through the helper table.
 //!
 //! The inline forms work on scalars and lanes alike and within about 2 ulp. Range reductions and the tanh and log
 //! polynomials follow W. J. Cody and W. Waite, "Software Manual for the Elementary Functions", and S. Moshier's Cephes.
@@ -47,6 +47,7 @@ impl Emit<'_> {
                 Unary::Exp => return self.map(dtype, x, Self::exp_f32),
                 Unary::Tanh => return self.map(dtype, x, Self::tanh_f32),
                 Unary::Log => return self.map(dtype, x, Self::log_f32),
+                Unary::Erf => return self.map(dtype, x, Self::erf_f32),
                 _ => {}
             }
         }
@@ -210,6 +211,46 @@ impl Emit<'_> {
         let nan = self.float_like(ty, f64::NAN);
         let invalid = self.b.ins().fcmp(FloatCC::UnorderedOrLessThan, x, nothing);
         self.pick(invalid, nan, y)
+    }
+
+    /// erf in f32: an odd polynomial below 1, `1 - exp(q(|x|))` above, with q fitted to the logarithm of erfc on [1, 4].
+    fn erf_f32(&mut self, x: Value) -> Value {
+        let ty = self.b.func.dfg.value_type(x);
+        let magnitude = self.b.ins().fabs(x);
+        let (four, one) = (self.float_like(ty, 4.0), self.float_like(ty, 1.0));
+        let beyond = self.b.ins().fcmp(FloatCC::GreaterThan, magnitude, four);
+        let limited = self.pick(beyond, four, magnitude);
+        let centre = self.float_like(ty, 2.5);
+        let y = self.b.ins().fsub(limited, centre);
+        let log_erfc = [
+            -7.806_815_277_05,
+            -5.352_680_681_07,
+            -9.438_936_402_73e-1,
+            -1.085_851_701_26e-2,
+            2.165_160_309_78e-3,
+            -4.201_445_675_44e-4,
+            7.739_442_549_19e-5,
+            -1.330_939_038_46e-5,
+            1.614_061_620_10e-6,
+        ];
+        let exponent = self.polynomial(y, &log_erfc);
+        let rest = self.exp_f32(exponent);
+        let large = self.b.ins().fsub(one, rest);
+        let large = self.with_sign(large, x);
+        let odd = [
+            1.128_379_165_88,
+            -3.761_262_690_36e-1,
+            1.128_359_746_35e-1,
+            -2.685_432_879_50e-2,
+            5.189_311_940_92e-3,
+            -8.018_854_979_05e-4,
+            7.882_497_069_20e-5,
+        ];
+        let square = self.b.ins().fmul(x, x);
+        let small = self.polynomial(square, &odd);
+        let small = self.b.ins().fmul(small, x);
+        let near = self.b.ins().fcmp(FloatCC::LessThan, magnitude, one);
+        self.pick(near, small, large)
     }
 
     /// Rounds toward minus infinity when dividing an i64 register by a positive constant.

@@ -34,15 +34,16 @@ pub fn collapse(exprs: &mut Exprs, indices: &mut [&mut Index], groups: &mut [&mu
     let read = read_vars(exprs);
     let mut gone: BTreeSet<LoopVar> = BTreeSet::new();
     let all: Vec<Index> = load_indices(exprs).cloned().chain(indices.iter().map(|i| (**i).clone())).collect();
+    let originals: Vec<Vec<Loop>> = groups.iter().map(|g| (**g).clone()).collect();
     let mut new_groups: Vec<Vec<Loop>> = vec![];
-    for group in groups.iter() {
+    for group in &originals {
         let mut out: Vec<Loop> = vec![];
-        for l in group.iter().rev() {
+        for (at, l) in group.iter().enumerate().rev() {
             let Extent::Size(extent) = &l.extent else {
                 out.push(l.clone());
                 continue;
             };
-            if extent.is_one() && !read.contains(&l.var) {
+            if extent.is_one() && !read.contains(&l.var) && same_everywhere(&originals, l, None) {
                 gone.insert(l.var);
                 continue;
             }
@@ -50,6 +51,7 @@ pub fn collapse(exprs: &mut Exprs, indices: &mut [&mut Index], groups: &mut [&mu
                 && let Extent::Size(inner_extent) = &inner.extent
                 && !read.contains(&l.var)
                 && !read.contains(&inner.var)
+                && same_everywhere(&originals, l, group.get(at + 1))
                 && all.iter().all(|i| i.stride(l.var) == i.stride(inner.var) * inner_extent.clone())
             {
                 let whole = extent.clone() * inner_extent.clone();
@@ -77,6 +79,20 @@ pub fn collapse(exprs: &mut Exprs, indices: &mut [&mut Index], groups: &mut [&mu
     for (group, new) in groups.iter_mut().zip(new_groups) {
         **group = new;
     }
+}
+
+/// Whether every group that holds a loop's variable holds this very loop, with `next` right after it if given; stages may
+/// share variables, and what one merges all must merge.
+fn same_everywhere(groups: &[Vec<Loop>], l: &Loop, next: Option<&Loop>) -> bool {
+    groups.iter().all(|group| {
+        let at = group.iter().position(|g| g.var == l.var);
+        let followed = next.is_none_or(|n| {
+            let after = group.iter().position(|g| g.var == n.var);
+            after.is_none() && at.is_none()
+                || at.is_some() && after == at.map(|a| a + 1) && group[after.unwrap_or(0)] == *n
+        });
+        followed && at.is_none_or(|a| group[a] == *l)
+    })
 }
 
 /// The one stride with which an index walks the row-major product of the loops, if there is one; 0 for no loops.

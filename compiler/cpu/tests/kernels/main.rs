@@ -4,5 +4,5 @@ mod attentions;
 mod contractions;
 mod harness;
 mod nests;
-mod oracle;
 mod random;
+mod shared;

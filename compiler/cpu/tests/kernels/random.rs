@@ -4,10 +4,10 @@
 //! accumulation gives the same bits and every difference is a defect.
 
 use crate::harness::*;
-use crate::oracle::Num;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use tricot_kernel::*;
+use tricot_kernel_tests::oracle::Num;
 use tricot_types::{DType, Poly};
 
 struct Maker {
@@ -85,7 +85,7 @@ impl Maker {
         let (lo, hi) = dtype.int_range().map_or((-3, 3), |(lo, hi)| (lo.max(-3), hi.min(3)));
         (0..count)
             .map(|_| {
-                let x: i128 = self.rng.random_range(lo..=hi);
+                let x = self.rng.random_range(lo as i64..=hi as i64);
                 if dtype.is_float() { Num::F(x as f64) } else { Num::I(x) }
             })
             .collect()
@@ -106,7 +106,7 @@ impl Maker {
             let rows = self.rng.random_range(1..6);
             let ids = self.pick(&[DType::I64, DType::I32, DType::U8]);
             let (at, n) = self.layout(used.clone(), false);
-            let values = (0..n).map(|_| Num::I(i128::from(self.rng.random_range(0..rows)))).collect();
+            let values = (0..n).map(|_| Num::I(self.rng.random_range(0..rows))).collect();
             let buffer = self.new_buffer(ids, n, Access::Read, Some(values));
             let id = self.e.load(ids, buffer, at);
             let id = self.e.cast(id, DType::I64, CastMode::Round);
