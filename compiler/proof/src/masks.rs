@@ -69,6 +69,11 @@ impl Sem<'_> {
                 if let Some(out) = self.comparison(f, &operands, index) {
                     return Some(out);
                 }
+                if dtype == DType::Bool
+                    && let Some(set) = self.logic(f, &operands, index)
+                {
+                    return Some(vec![(set.clone(), 1.0), (set.not(), 0.0)]);
+                }
                 let of = self.bank.ty(operands[0]).dtype;
                 if of == DType::Bool && matches!(f, ScalarFn::Not | ScalarFn::And | ScalarFn::Or) {
                     // Logic stays logic: expanding it into cases would only have to be undone.
@@ -108,6 +113,20 @@ impl Sem<'_> {
             _ => None,
         }
         .filter(|c| c.len() <= CASES)
+    }
+
+    /// Logic on sets.
+    fn logic(&mut self, f: ScalarFn, operands: &[TermId], index: &[Lin]) -> Option<Formula> {
+        if operands.iter().any(|o| self.bank.ty(*o).dtype != DType::Bool) {
+            return None;
+        }
+        let a = self.holds(operands[0], index)?;
+        Some(match f {
+            ScalarFn::Not => a.not(),
+            ScalarFn::And => a.and(self.holds(operands[1], index)?),
+            ScalarFn::Or => a.or(self.holds(operands[1], index)?),
+            _ => return None,
+        })
     }
 
     /// A comparison of two forms.

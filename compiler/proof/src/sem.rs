@@ -4,7 +4,8 @@
 //! at everything else. Two terms with the same normal form are equal in exact arithmetic; [`crate::same`] decides that. The axioms
 //! used, beyond the ops' own definitions, are: products and sums of reals commute, associate and distribute; `exp(x) / sum exp(x)`
 //! is the softmax of `x`, and adding to `x` what is constant along the reduced axes changes nothing; a logit that is -inf, or below
-//! [`NEVER`] in a row that keeps an entry, has weight 0.
+//! [`NEVER`] in a row that keeps an entry, has weight 0; softmax and attention of a narrow type are computed in its wide type and
+//! rounded by one cast, as their definitions say.
 
 use crate::lin::{Atom, Atoms, Lin};
 use crate::region::Formula;
@@ -334,6 +335,24 @@ impl<'b> Sem<'b> {
                 let mut out = self.walk(operands[0], &at, false, nesting + 1);
                 out.sums.extend(bound.iter().filter_map(Lin::single));
                 Some(out)
+            }
+            "core.cast" if self.depth == Depth::Full => {
+                let (from, to) = (self.bank.ty(operands[0]).dtype, self.bank.ty(term).dtype);
+                if !matches!(self.bank.attr(term, "mode"), Some(Attr::Str(m)) if m == "round") || !to.is_float() {
+                    return None;
+                }
+                if crate::dtypes::widens(from, to) && from.is_float() {
+                    return Some(self.walk(operands[0], index, root, nesting + 1));
+                }
+                // Attention and softmax of a narrow type hold everything in its wide one and round once: that is this cast.
+                if to.compute() != from || !self.has_soft(operands[0]) {
+                    return None;
+                }
+                let p = self.walk(operands[0], index, root, nesting + 1);
+                let mut leaves = vec![];
+                leaf_terms(&p, &mut leaves);
+                let narrow = has_weight(&p) && leaves.iter().all(|t| self.bank.ty(*t).dtype == to);
+                narrow.then_some(p)
             }
             "nn.softmax" if self.sees_softmax() => {
                 let Some(Attr::Int(axis)) = self.bank.attr(term, "axis") else { return None };
@@ -797,6 +816,20 @@ impl<'b> Sem<'b> {
         }
         changed
     }
+}
+
+/// Every term a product reads elements of.
+fn leaf_terms(p: &Prod, out: &mut Vec<TermId>) {
+    for f in &p.factors {
+        match f {
+            Factor::Element { term, .. } => out.push(*term),
+            Factor::Soft(soft) => soft.body.terms.iter().for_each(|t| leaf_terms(t, out)),
+        }
+    }
+}
+
+fn has_weight(p: &Prod) -> bool {
+    p.factors.iter().any(|f| matches!(f, Factor::Soft(_)))
 }
 
 /// `by` times the product of `parts`, summed over the atoms of `over`.

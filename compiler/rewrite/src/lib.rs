@@ -186,7 +186,7 @@ fn rewrite_function(
             .into_iter()
             .map(|at| {
                 let f = graph.log[at].clone();
-                let text = |t: TermId| graph.egraph.analysis.bank.text(t, 4);
+                let text = |t: TermId| graph.egraph.analysis.bank.text(t, 3);
                 NamedStep {
                     function: function.name.clone(),
                     rule: f.rule,

@@ -1,3 +1,4 @@
 //! Rewriting from the outside: recognition, proofs and extraction on whole modules.
 
+mod models;
 mod recognise;

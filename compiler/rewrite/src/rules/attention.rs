@@ -46,11 +46,14 @@ fn leaf(bank: &Bank, atoms: &Atoms, f: &Factor) -> Result<Leaf, String> {
 
 /// What the candidate at `term` is, or the first thing it lacks.
 pub fn raise(bank: &mut Bank, term: TermId) -> Result<Found, String> {
-    if !matches!(bank.name(term), "core.contract" | "core.reduce") {
+    if !matches!(bank.name(term), "core.contract" | "core.reduce" | "core.cast") {
         return Err("no sum of products".into());
     }
     let no = |what: &str| -> String { what.into() };
     let ty = bank.ty(term).clone();
+    if !ty.dtype.is_float() {
+        return Err(no("no sum of products"));
+    }
     let mut sem = Sem::new(bank, Depth::Full);
     let index = sem.free_index(term);
     let element = sem.element(term, &index);

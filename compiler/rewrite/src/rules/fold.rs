@@ -116,7 +116,7 @@ fn folded(graph: &mut Graph, t: TermId) -> Result<Option<TermId>, String> {
         .filter(|x| bank.is(*x, "core.constant"))
         .filter_map(|x| bank.ty(x).bytes().as_constant())
         .sum();
-    if bank.ty(t).bytes().as_constant().is_none_or(|b| b > (8 * inputs).max(1 << 20)) {
+    if bank.ty(t).bytes().as_constant().is_none_or(|b| b > (8 * inputs).max(SMALL)) {
         return Ok(None);
     }
     let constant = value(bank, t)?;
