@@ -93,7 +93,11 @@ fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Target, symbo
         "sparse24.matmul" => product * target.sparse / 2.0,
         _ => target.scalar,
     };
-    target.launch + (flops / rate).max(bytes / target.bandwidth)
+    // A product of more than two is a chain: each link but the last writes its result and reads it back.
+    let links = if def.name == "core.contract" { operands.len().saturating_sub(2) as f64 } else { 0.0 };
+    let largest = operands.iter().map(|t| t.bytes().hint(symbols)).fold(0.0, f64::max);
+    let chain = links * (target.launch + 2.0 * largest / target.bandwidth);
+    target.launch + (flops / rate).max(bytes / target.bandwidth) + chain
 }
 
 /// Relative error of `winograd.output` beyond direct convolution, and whether every implementation may round as much: at most four
