@@ -238,6 +238,18 @@ impl Compiled {
 
     /// Writes the bundle and returns its size in bytes.
     pub fn write_bundle(&self, path: &Path) -> Result<u64, Vec<Diagnostic>> {
+        let (manifest, entries) = self.contents();
+        let options = WriteOptions { external_weights: self.options.external_weights };
+        Ok(bundle::write_bundle(path, &manifest, entries, &options)?.bytes)
+    }
+
+    /// The bundle in memory, weights inside.
+    pub fn bundle_bytes(&self) -> Result<Vec<u8>, Vec<Diagnostic>> {
+        let (manifest, entries) = self.contents();
+        bundle::bundle_bytes(&manifest, entries)
+    }
+
+    fn contents(&self) -> (Manifest, Vec<NewEntry<'_>>) {
         let mut targets = BTreeMap::new();
         let mut entries: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         let mut weights: BTreeMap<String, &Constant> = BTreeMap::new();
@@ -276,9 +288,7 @@ impl Compiled {
             let write = move |sink: &mut dyn std::io::Write| sink.write_all((*data).as_ref());
             new.push(NewEntry::weight(name, write, constant.dtype, &constant.shape));
         }
-        let options = WriteOptions { external_weights: self.options.external_weights };
-        let written = bundle::write_bundle(path, &manifest, new, &options)?;
-        Ok(written.bytes)
+        (manifest, new)
     }
 
     fn ports(&self, inputs: bool) -> Vec<Port> {
