@@ -106,7 +106,7 @@ fn from_host(tensor: &HostTensor) -> Tensor {
 }
 
 /// Whether any value of the module is a 16- or 8-bit float.
-fn reduced_precision(module: &Module) -> bool {
+pub fn reduced_precision(module: &Module) -> bool {
     module.functions.values().any(|f| {
         f.order().iter().any(|id| f.node(*id).results.iter().any(|t| t.dtype.is_float() && t.dtype.bits() <= 16))
     })

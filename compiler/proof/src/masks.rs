@@ -75,16 +75,6 @@ impl Sem<'_> {
                     return Some(vec![(set.clone(), 1.0), (set.not(), 0.0)]);
                 }
                 let of = self.bank.ty(operands[0]).dtype;
-                if of == DType::Bool && matches!(f, ScalarFn::Not | ScalarFn::And | ScalarFn::Or) {
-                    // Logic stays logic: expanding it into cases would only have to be undone.
-                    let sides = operands.iter().map(|o| self.holds(*o, index)).collect::<Option<Vec<_>>>()?;
-                    let set = match f {
-                        ScalarFn::Not => sides[0].clone().not(),
-                        ScalarFn::And => sides[0].clone().and(sides[1].clone()),
-                        _ => sides[0].clone().or(sides[1].clone()),
-                    };
-                    return Some(vec![(set.clone(), 1.0), (set.not(), 0.0)]);
-                }
                 let mut rows: Vec<(Formula, Vec<f64>)> = vec![(Formula::True, vec![])];
                 for o in &operands {
                     let part = self.cases(*o, index)?;

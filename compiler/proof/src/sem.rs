@@ -363,24 +363,7 @@ impl<'b> Sem<'b> {
                 let body = self.body(operands[0], &inner, nesting + 1)?;
                 Some(self.weight(vec![(bound, index[axis].clone())], body))
             }
-            "core.cast" if self.depth == Depth::Full => self.rounded_weight(term, index, nesting),
             "sparse24.matmul" => self.sparse_product(term, index, nesting),
-            _ => None,
-        }
-    }
-
-    /// A softmax weight rounded to a narrower float type. Attention rounds its weights to its operands' type by definition, so
-    /// a narrowing cast of a lone weight is part of the op: whatever it is multiplied with has the same type.
-    fn rounded_weight(&mut self, term: TermId, index: &[Lin], nesting: usize) -> Option<Prod> {
-        let operand = self.bank.operands(term)[0];
-        let (from, to) = (self.bank.ty(operand).dtype, self.bank.ty(term).dtype);
-        let plain = matches!(self.bank.attr(term, "mode"), Some(Attr::Str(mode)) if mode == "round");
-        if !plain || !from.is_float() || !to.is_float() || crate::dtypes::widens(from, to) || !self.has_soft(operand) {
-            return None;
-        }
-        let p = self.walk(operand, index, false, nesting + 1);
-        match (p.coefficient, p.sums.as_slice(), p.factors.as_slice()) {
-            (1.0, [], [Factor::Soft(_)]) => Some(p),
             _ => None,
         }
     }

@@ -84,7 +84,7 @@ pub fn channel_vector(bank: &Bank, t: TermId) -> Option<TermId> {
         return None;
     }
     let x = bank.operands(t)[0];
-    let whole = bank.ty(x).rank() == 1 && bank.ty(x).shape[0] == bank.ty(t).shape[1];
+    let whole = bank.ty(x).rank() == 1 && bank.ty(t).rank() > 1 && bank.ty(x).shape[0] == bank.ty(t).shape[1];
     (bank.attrs(t).ints("axes") == [1] && whole).then_some(x)
 }
 
