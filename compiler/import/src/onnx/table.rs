@@ -4,7 +4,8 @@
 
 use super::call::{Call, Res};
 use super::ctx::Ctx;
-use super::ops::{access, activation, control, conv, elementwise, linear, norm, pool, reduce, shape};
+use super::ops::{access, activation, attention, control, conv, elementwise, linear, loss, norm, pool};
+use super::ops::{quant, rearrange, recurrent, reduce, resize, sampling, shape, signal};
 use tricot_dialects::ValueId;
 use tricot_types::{DType, Diagnostic};
 
@@ -33,6 +34,9 @@ const INT: &[DType] = &[I64, I32, I16, I8, U64, U32, U16, U8];
 const BOOL: &[DType] = &[Bool];
 const PLAIN: &[DType] = &[F64, F32, F16, BF16, I64, I32, I16, I8, U64, U32, U16, U8, Bool];
 const ANY: &[DType] = &DType::ALL;
+/// A float type beside integer positions or lengths.
+const FLOAT_AT: &[DType] = &[F64, F32, F16, BF16, I64, I32];
+const FLOAT_MASK: &[DType] = &[F64, F32, F16, BF16, I64, Bool];
 
 const fn row(op: &'static str, since: i64, dtypes: &'static [DType], lower: Lower) -> Entry {
     Entry { domain: "", op, since, dtypes, only: "", lower }
@@ -191,6 +195,50 @@ pub const TABLE: &[Entry] = &[
     row("LpNormalization", 1, FLOAT, norm::lp_norm),
     row("MeanVarianceNormalization", 9, FLOAT, norm::mean_variance),
     row("RMSNormalization", 23, FLOAT, norm::rms_norm),
+    // Attention and recurrence.
+    row("Attention", 23, FLOAT_MASK, attention::attention),
+    row("CausalConvWithState", 27, FLOAT, recurrent::causal_conv),
+    row("GRU", 7, FLOAT_AT, recurrent::recurrent),
+    row("LSTM", 7, FLOAT_AT, recurrent::recurrent),
+    row("LinearAttention", 27, FLOAT, recurrent::linear_attention),
+    row("RNN", 7, FLOAT_AT, recurrent::recurrent),
+    row("RotaryEmbedding", 23, FLOAT_AT, attention::rotary),
+    row("SwiGLU", 28, FLOAT, attention::swiglu),
+    Entry { domain: "ai.onnx.preview", ..row("FlexAttention", 1, FLOAT, attention::flex_attention) },
+    // Images and signals.
+    row("AffineGrid", 20, FLOAT_AT, sampling::affine_grid),
+    row("BlackmanWindow", 17, NUMBER, signal::window),
+    row("CenterCropPad", 18, PLAIN, rearrange::center_crop_pad),
+    row("Col2Im", 18, NUMBER, rearrange::col2im),
+    row("DFT", 17, FLOAT_AT, signal::dft),
+    part("DeformConv", 19, FLOAT, "two dimensions", sampling::deform_conv),
+    part("Det", 11, FLOAT, "matrices up to 6 by 6", rearrange::det),
+    row("GridSample", 16, FLOAT, sampling::grid_sample),
+    row("HammingWindow", 17, NUMBER, signal::window),
+    row("HannWindow", 17, NUMBER, signal::window),
+    row("MelWeightMatrix", 17, NUMBER, signal::mel_weights),
+    row("Resize", 10, NUMBER, resize::resize),
+    part("RoiAlign", 10, FLOAT_AT, "a fixed sampling ratio", sampling::roi_align),
+    row("STFT", 17, FLOAT_AT, signal::stft),
+    row("TensorScatter", 24, ANY, rearrange::tensor_scatter),
+    row("Upsample", 7, NUMBER, resize::resize),
+    // Losses and training.
+    row("NegativeLogLikelihoodLoss", 12, FLOAT_AT, loss::negative_log_likelihood),
+    row("SoftmaxCrossEntropyLoss", 12, FLOAT_AT, loss::softmax_cross_entropy),
+    Entry { domain: "ai.onnx.preview.training", ..row("Adagrad", 1, FLOAT_AT, quant::optimiser) },
+    Entry { domain: "ai.onnx.preview.training", ..row("Adam", 1, FLOAT_AT, quant::optimiser) },
+    Entry { domain: "ai.onnx.preview.training", ..row("Momentum", 1, FLOAT_AT, quant::optimiser) },
+    // Quantised.
+    row("ConvInteger", 10, INT, quant::conv_integer),
+    row("DequantizeLinear", 10, ANY, quant::dequantize),
+    row("DynamicQuantizeLinear", 11, FLOAT, quant::dynamic_quantize),
+    row("MatMulInteger", 10, INT, quant::matmul_integer),
+    row("QLinearConv", 10, NUMBER, quant::qlinear_conv),
+    row("QLinearMatMul", 10, NUMBER, quant::qlinear_matmul),
+    row("QuantizeLinear", 10, ANY, quant::quantize),
+    // Classical models.
+    Entry { domain: "ai.onnx.ml", ..row("ArrayFeatureExtractor", 1, NUMBER, quant::array_feature_extractor) },
+    Entry { domain: "ai.onnx.ml", ..row("Binarizer", 1, NUMBER, quant::binarizer) },
     // Control flow that is decided at import.
     part("If", 1, BOOL, "conditions known at import", control::if_),
     part("Loop", 1, ANY, "trip counts and conditions known at import", control::loop_),

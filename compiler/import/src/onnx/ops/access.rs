@@ -186,7 +186,7 @@ pub fn gather(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
 
 /// Row-major position in `shape` of (own position, but `indices` along `axis`), flattened. `indices` has the shape of the
 /// positions; where its sizes are smaller than `shape`'s only its corner is meant.
-fn linear(c: &mut Ctx, indices: ValueId, shape: &[Poly], axis: usize) -> Res<ValueId> {
+pub fn linear(c: &mut Ctx, indices: ValueId, shape: &[Poly], axis: usize) -> Res<ValueId> {
     let own = c.shape(indices);
     let n = shape[axis].clone();
     let indices = c.wrap_indices(indices, &n)?;

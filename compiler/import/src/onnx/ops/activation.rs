@@ -68,7 +68,8 @@ pub fn swish(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     Ok(vec![swish_of(c, x, call.float("alpha", 1.0)?)?])
 }
 
-fn swish_of(c: &mut Ctx, x: ValueId, alpha: f64) -> Res<ValueId> {
+/// `x sigmoid(alpha x)`.
+pub fn swish_of(c: &mut Ctx, x: ValueId, alpha: f64) -> Res<ValueId> {
     if alpha == 1.0 {
         return c.op1("nn.silu", &[x], &[]);
     }

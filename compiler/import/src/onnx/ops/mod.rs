@@ -2,11 +2,19 @@
 
 pub mod access;
 pub mod activation;
+pub mod attention;
 pub mod control;
 pub mod conv;
 pub mod elementwise;
 pub mod linear;
+pub mod loss;
 pub mod norm;
 pub mod pool;
+pub mod quant;
+pub mod rearrange;
+pub mod recurrent;
 pub mod reduce;
+pub mod resize;
+pub mod sampling;
 pub mod shape;
+pub mod signal;
