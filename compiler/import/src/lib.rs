@@ -4,6 +4,7 @@
 //! rewriting nor any target.
 
 pub mod onnx;
+mod outline;
 pub mod weights;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use tricot_dialects::{Constant, Module};
 use tricot_types::Diagnostic;
 
 pub use onnx::table::{Supported, supported_ops};
+pub use outline::outline;
 pub use weights::{constants_bytes, load_constants};
 
 /// Choices of an import.

@@ -1,0 +1,7 @@
+//! Tests of the import on models made in memory.
+
+mod dynamic;
+mod external;
+mod hostile;
+mod make;
+mod refused;
