@@ -61,11 +61,8 @@ fn token(f: &Function, id: NodeId) -> u64 {
 }
 
 fn find(f: &Function) -> Option<Found> {
-    let order: Vec<NodeId> = f
-        .live_order()
-        .into_iter()
-        .filter(|n| !is_constant(f, *n) && f.node(*n).op.name != "core.argument")
-        .collect();
+    let order: Vec<NodeId> =
+        f.live_order().into_iter().filter(|n| !is_constant(f, *n) && f.node(*n).op.name != "core.argument").collect();
     let tokens: Vec<u64> = order.iter().map(|n| token(f, *n)).collect();
     let position: HashMap<NodeId, usize> = order.iter().enumerate().map(|(i, n)| (*n, i)).collect();
     let mut best: Option<(usize, Found)> = None;
@@ -363,7 +360,9 @@ mod tests {
         assert_eq!(module.functions.len(), 2);
         assert!(module.main().unwrap().len() < 60);
         let inputs: Vec<Tensor> = (0..2)
-            .map(|k| Tensor::floats(DType::F32, &[4, 8], (0..32).map(|i| ((i * 5 + k) % 9) as f64 / 9.0 - 0.4).collect()))
+            .map(|k| {
+                Tensor::floats(DType::F32, &[4, 8], (0..32).map(|i| ((i * 5 + k) % 9) as f64 / 9.0 - 0.4).collect())
+            })
             .collect();
         let run = |m: &Module| evaluate(m, &inputs, &Options::default()).unwrap()[0].to_f64();
         assert_eq!(run(&plain), run(&module));

@@ -182,7 +182,9 @@ pub fn dropout(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
         }
     }
     let shape = c.shape(x);
-    let mask = c.b.full(DType::Bool, 1.0, &shape)?;
+    // The mask was of the input's type before it became bool.
+    let kind = if call.version < 10 { c.dtype(x) } else { DType::Bool };
+    let mask = c.b.full(kind, 1.0, &shape)?;
     Ok(vec![x, mask])
 }
 
@@ -191,6 +193,11 @@ pub fn convert(c: &mut Ctx, x: ValueId, to: DType, saturate: bool) -> Res<ValueI
     let largest = match to {
         DType::F8E4M3 => 448.0,
         DType::F8E5M2 => 57344.0,
+        // ONNX drops the upper bits of what does not fit into four.
+        DType::I4 | DType::U4 if c.dtype(x).is_float() => {
+            let whole = c.b.cast(x, DType::I32)?;
+            return c.b.cast(whole, to);
+        }
         _ => return c.b.cast(x, to),
     };
     if c.dtype(x) == to || !saturate {

@@ -44,7 +44,11 @@ fn given_sizes_and_symbols_agree() {
 #[test]
 fn loops_with_known_trip_counts_unroll() {
     let inner = body(
-        vec![node("Add", &["v", "x"], &["next"]), node("Identity", &["cond"], &["more"]), node("Identity", &["next"], &["seen"])],
+        vec![
+            node("Add", &["v", "x"], &["next"]),
+            node("Identity", &["cond"], &["more"]),
+            node("Identity", &["next"], &["seen"]),
+        ],
         vec![],
         vec![open("i"), open("cond"), open("v")],
         &["more", "next", "seen"],

@@ -49,7 +49,11 @@ fn models() -> Vec<Vec<u8>> {
                 node("Pad", &["b", "p"], &["y"]),
                 node("Resize", &["y", "", "", "z"], &["u"]),
             ],
-            vec![floats("w", &[2, 1, 3, 3], &[0.5; 18]), longs("p", &[8], &[0, 0, 1, 1, 0, 0, 1, 1]), longs("z", &[4], &[1, 2, 9, 9])],
+            vec![
+                floats("w", &[2, 1, 3, 3], &[0.5; 18]),
+                longs("p", &[8], &[0, 0, 1, 1, 0, 0, 1, 1]),
+                longs("z", &[4], &[1, 2, 9, 9]),
+            ],
             vec![float("x", &["1", "1", "6", "6"])],
             &["u"],
         )),
@@ -111,7 +115,12 @@ fn arbitrary_damage_is_survived() {
 
 #[test]
 fn unbounded_loops_and_recursion_end() {
-    let forever = body(vec![node("Identity", &["c"], &["k"]), node("Identity", &["v"], &["n"])], vec![], vec![open("i"), open("c"), open("v")], &["k", "n"]);
+    let forever = body(
+        vec![node("Identity", &["c"], &["k"]), node("Identity", &["v"], &["n"])],
+        vec![],
+        vec![open("i"), open("c"), open("v")],
+        &["k", "n"],
+    );
     let looped = graph(node("Loop", &["t", "", "x"], &["y"]), "body", forever);
     let bytes = model(body(vec![looped], vec![longs("t", &[], &[i64::MAX])], vec![float("x", &["2"])], &["y"]));
     let options = ImportOptions { max_nodes: 5000, ..ImportOptions::default() };

@@ -51,8 +51,19 @@ fn each_kind_of_mistake_has_its_code() {
         ("TC0208", body(vec![node("MatMul", &["x", "x"], &["y"])], vec![], x(), &["y"])),
         ("TC0208", body(vec![int(node("Softmax", &["x"], &["y"]), "axis", 7)], vec![], x(), &["y"])),
         ("TC0208", body(vec![node("Reshape", &["x", "s"], &["y"])], vec![longs("s", &[2], &[4, -1])], x(), &["y"])),
-        ("TC0208", body(vec![node("Reshape", &["x", "s"], &["y"])], vec![longs("s", &[2], &[1 << 40, 1 << 40])], x(), &["y"])),
-        ("TC0209", body(vec![node("Reshape", &["x", "s"], &["y"])], vec![], vec![float("x", &["6"]), value("s", DataType::Int64, &["2"])], &["y"])),
+        (
+            "TC0208",
+            body(vec![node("Reshape", &["x", "s"], &["y"])], vec![longs("s", &[2], &[1 << 40, 1 << 40])], x(), &["y"]),
+        ),
+        (
+            "TC0209",
+            body(
+                vec![node("Reshape", &["x", "s"], &["y"])],
+                vec![],
+                vec![float("x", &["6"]), value("s", DataType::Int64, &["2"])],
+                &["y"],
+            ),
+        ),
         ("TC0212", body(vec![node("Add", &["x", "w"], &["y"])], vec![floats("w", &[2, 3], &[1.0; 5])], x(), &["y"])),
         ("TC0212", body(vec![node("Add", &["x", "w"], &["y"])], vec![floats("w", &[-2, 3], &[1.0; 6])], x(), &["y"])),
     ];
@@ -73,7 +84,8 @@ fn contradicting_outputs_and_old_opsets_are_named() {
     assert_eq!(problems(g)[0].code, "TC0208");
     let mut old = whole(body(vec![node("Gelu", &["x"], &["y"])], vec![], vec![float("x", &["2"])], &["y"]));
     old.opset_import[0].version = Some(13);
-    let found = import_onnx_bytes(prost::Message::encode_to_vec(&old), "m.onnx", &ImportOptions::default()).unwrap_err();
+    let found =
+        import_onnx_bytes(prost::Message::encode_to_vec(&old), "m.onnx", &ImportOptions::default()).unwrap_err();
     assert_eq!(found[0].code, "TC0205");
 }
 
