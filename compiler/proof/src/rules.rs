@@ -195,6 +195,7 @@ pub static RULES: &[Rule] = &[
         "inference batch norm is a scale and a shift per channel",
         check::conv::batch_norm,
     ),
+    checked("shift-shift", Real, "two shifts per channel are one", check::conv::shifts),
     checked("scale-shift", Real, "a scale of a shifted tensor, per channel, is a shifted scale", check::conv::shift),
     checked("conv-scale", Real, "a scale per output channel goes into the filter", check::conv::scale),
     checked("fold", Bitwise, "an op on constants is a constant", check::fold::fold),

@@ -85,7 +85,7 @@ fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Target, symbo
     let rate = match def.name {
         "core.contract" => match attrs.get("spec") {
             // Work counts all operands in one nest; a chain of pairs needs less, which schedule decides.
-            Some(Attr::Str(s)) if !s.split("->").next().is_some_and(|l| l.contains(',')) => target.scalar,
+            Some(Attr::Str(s)) if !is_matrix_product(s) => target.scalar,
             _ => product,
         },
         "nn.conv2d" | "nn.attention" | "trilinear.attention" => product,
@@ -98,6 +98,16 @@ fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Target, symbo
     let largest = operands.iter().map(|t| t.bytes().hint(symbols)).fold(0.0, f64::max);
     let chain = links * (target.launch + 2.0 * largest / target.bandwidth);
     target.launch + (flops / rate).max(bytes / target.bandwidth) + chain
+}
+
+/// Whether two operands each have a result axis of their own: only then is there a matrix product to speed up.
+fn is_matrix_product(spec: &str) -> bool {
+    let Ok(e) = tricot_dialects::core::Einsum::parse(spec) else { return false };
+    let own = |at: usize| {
+        let elsewhere = |c: &char| e.operands.iter().enumerate().any(|(o, letters)| o != at && letters.contains(c));
+        e.operands[at].iter().any(|c| e.result.contains(c) && !elsewhere(c))
+    };
+    (0..e.operands.len()).filter(|at| own(*at)).count() >= 2
 }
 
 /// Relative error of `winograd.output` beyond direct convolution, and whether every implementation may round as much: at most four

@@ -1,11 +1,11 @@
 //! Choosing e-nodes: greedy on shared graphs, deterministic, several candidates.
 //!
 //! Each class keeps the cheapest set of classes that computes it, shared parts counted once; passes repeat until nothing gets
-//! cheaper. Candidates come from forbidding families of ops in turn.
+//! cheaper. Candidates come from forbidding and preferring families of ops in turn.
 
 use crate::cost::{Target, seconds, winograd_error};
 use crate::lang::{Graph, Node};
-use crate::{Lossy, RewriteOptions};
+use crate::{Lossy, RewriteOptions, Winograd};
 use egg::Id;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -25,8 +25,34 @@ pub struct Plan {
     pub source_cost: f64,
 }
 
+/// Above this many classes a class is judged by its longest path, not by the set of all it needs.
+const LARGE: usize = 4000;
+
 /// Ops a candidate may do without.
 const FAMILIES: &[&str] = &["winograd.output", "sparse24.matmul", "trilinear.attention", "nn.attention", "nn.softmax"];
+
+/// A way to bend the costs, for another candidate.
+#[derive(Clone, Copy)]
+enum Variant {
+    Plain,
+    Without(&'static str),
+    Prefer(&'static str),
+}
+
+impl Variant {
+    fn allows(self, name: &str) -> bool {
+        !matches!(self, Variant::Without(f) if f == name)
+    }
+
+    fn factor(self, name: &str) -> f64 {
+        match self {
+            Variant::Prefer("winograd.output") if name == "nn.conv2d" => 1e3,
+            Variant::Prefer("sparse24.matmul") if name.starts_with("sparse24.") => 1e-3,
+            Variant::Prefer(f) if f == name => 1e-3,
+            _ => 1.0,
+        }
+    }
+}
 
 struct Class {
     nodes: Vec<Candidate>,
@@ -93,16 +119,29 @@ pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Target, option
     let present: Vec<&str> =
         FAMILIES.iter().copied().filter(|f| classes.iter().flat_map(|c| &c.nodes).any(|n| n.name == *f)).collect();
     let mut found: Vec<Extracted> = vec![];
-    for bits in 0..1usize << present.len() {
-        let without: Vec<&str> =
-            present.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, f)| *f).collect();
-        let picks = choose(&classes, &roots, &|c| allowed(c) && !without.contains(&c.name));
+    // As the costs say, then each family forbidden, then each preferred.
+    let wanted = matches!(options.winograd, Winograd::F23 | Winograd::F43);
+    let mut variants: Vec<Variant> = vec![Variant::Plain];
+    if classes.len() <= LARGE {
+        variants.extend(present.iter().map(|f| Variant::Without(f)));
+        variants.extend(present.iter().map(|f| Variant::Prefer(f)));
+    } else if wanted {
+        variants.push(Variant::Prefer("winograd.output"));
+    }
+    for variant in variants {
+        let cost = |c: &Candidate| (allowed(c) && variant.allows(c.name)).then(|| c.cost * variant.factor(c.name));
+        let picks = choose(&classes, &cost);
         let Some(extracted) = read(graph.bank(), &classes, &picks, &roots) else { continue };
         if !found.iter().any(|f| f.outputs == extracted.outputs) {
             found.push(extracted);
         }
     }
-    found.sort_by(|a, b| a.cost.total_cmp(&b.cost).then_with(|| a.outputs.cmp(&b.outputs)));
+    // A transform the user asked for by name comes first wherever it is possible.
+    let asked = |e: &Extracted| wanted && !e.lossy.is_empty();
+    found.sort_by(|a, b| {
+        let cost = a.cost.total_cmp(&b.cost);
+        asked(b).cmp(&asked(a)).then(cost).then_with(|| a.outputs.cmp(&b.outputs))
+    });
     found.truncate(options.candidates.max(1));
     let source_cost = {
         let bank = graph.bank();
@@ -140,7 +179,7 @@ fn constants(graph: &Graph, ids: &[Id], index: &BTreeMap<Id, usize>) -> Vec<bool
     }
 }
 
-fn choose(classes: &[Class], roots: &[usize], allowed: &dyn Fn(&Candidate) -> bool) -> Vec<Option<Pick>> {
+fn choose(classes: &[Class], cost: &dyn Fn(&Candidate) -> Option<f64>) -> Vec<Option<Pick>> {
     let mut users: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); classes.len()];
     for (at, class) in classes.iter().enumerate() {
         for c in class.nodes.iter().flat_map(|n| &n.children) {
@@ -153,10 +192,12 @@ fn choose(classes: &[Class], roots: &[usize], allowed: &dyn Fn(&Candidate) -> bo
     let mut updates = 0usize;
     while let Some(at) = todo.pop_first() {
         for (n, candidate) in classes[at].nodes.iter().enumerate() {
-            if !allowed(candidate) {
-                continue;
-            }
-            let Some(pick) = assemble(at, n, candidate, &picks) else { continue };
+            let Some(cost) = cost(candidate) else { continue };
+            let pick = match classes.len() > LARGE {
+                true => longest(n, candidate, cost, &picks),
+                false => assemble(at, n, candidate, cost, &picks),
+            };
+            let Some(pick) = pick else { continue };
             if picks[at].as_ref().is_none_or(|old| pick.total < old.total * (1.0 - 1e-12)) {
                 picks[at] = Some(pick);
                 updates += 1;
@@ -167,11 +208,19 @@ fn choose(classes: &[Class], roots: &[usize], allowed: &dyn Fn(&Candidate) -> bo
             break;
         }
     }
-    let _ = roots;
     picks
 }
 
-fn assemble(at: usize, node: usize, candidate: &Candidate, picks: &[Option<Pick>]) -> Option<Pick> {
+/// Costs are positive, so a path that needs itself is never the shortest.
+fn longest(node: usize, candidate: &Candidate, cost: f64, picks: &[Option<Pick>]) -> Option<Pick> {
+    let mut total = 0.0f64;
+    for c in &candidate.children {
+        total = total.max(picks[*c].as_ref()?.total);
+    }
+    Some(Pick { total: total + cost.max(1e-12), node, set: Set::default() })
+}
+
+fn assemble(at: usize, node: usize, candidate: &Candidate, cost: f64, picks: &[Option<Pick>]) -> Option<Pick> {
     let mut parts = vec![];
     for c in &candidate.children {
         parts.push(picks[*c].as_ref()?);
@@ -181,9 +230,8 @@ fn assemble(at: usize, node: usize, candidate: &Candidate, picks: &[Option<Pick>
     }
     // Attributes and leaves are not worth keeping track of.
     if candidate.children.is_empty() {
-        let set: BTreeMap<usize, f64> =
-            if candidate.cost > 0.0 { [(at, candidate.cost)].into() } else { BTreeMap::new() };
-        return Some(Pick { total: candidate.cost, node, set: Rc::new(set) });
+        let set: BTreeMap<usize, f64> = if cost > 0.0 { [(at, cost)].into() } else { BTreeMap::new() };
+        return Some(Pick { total: cost, node, set: Rc::new(set) });
     }
     let largest = parts.iter().max_by_key(|p| p.set.len()).expect("it has children");
     let mut set = (*largest.set).clone();
@@ -192,7 +240,7 @@ fn assemble(at: usize, node: usize, candidate: &Candidate, picks: &[Option<Pick>
             set.extend(p.set.iter().map(|(k, v)| (*k, *v)));
         }
     }
-    set.insert(at, candidate.cost);
+    set.insert(at, cost);
     Some(Pick { total: set.values().sum(), node, set: Rc::new(set) })
 }
 

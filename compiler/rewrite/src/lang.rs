@@ -57,7 +57,8 @@ pub struct Terms {
 fn weight(head: &Head) -> u64 {
     match head {
         Head::Attr(_) | Head::Get(_) => 0,
-        Head::Input(..) => 1,
+        // A constant says more than an input that always is that constant.
+        Head::Input(..) => 2,
         Head::Op(op) => match op.0.name {
             "core.constant" | "core.iota" | "core.size" => 1,
             "core.transpose" | "core.reshape" | "core.broadcast" | "core.slice" => 2,
@@ -186,6 +187,24 @@ impl Graph {
         self.bank().add(node.head.clone(), children).expect("equal terms have equal types")
     }
 
+    /// The ground terms rules look at: over best children, and for elementwise ops, whose rules look at the op below, also with
+    /// each other spelling of one operand.
+    fn grounds(&mut self, node: &Node) -> Vec<TermId> {
+        let mut out = vec![self.ground(node)];
+        if !matches!(&node.head, Head::Op(op) if op.0.name == "core.map") {
+            return out;
+        }
+        let best: Vec<TermId> = node.children.iter().map(|c| self.egraph[*c].data.term).collect();
+        for (at, child) in node.children.iter().enumerate() {
+            for other in self.egraph[*child].nodes.clone().into_iter().take(ALTERNATIVES) {
+                let mut children = best.clone();
+                children[at] = self.ground(&other);
+                out.push(self.bank().add(node.head.clone(), children).expect("equal terms have equal types"));
+            }
+        }
+        out
+    }
+
     /// Applies `rules` until nothing new is found or a limit is reached.
     pub fn saturate(&mut self, limits: Limits, mut rules: impl FnMut(&mut Bank, TermId) -> Vec<Found>) {
         for round in 0..limits.rounds {
@@ -198,9 +217,10 @@ impl Graph {
                     if matches!(node.head, Head::Attr(_) | Head::Input(..)) {
                         continue;
                     }
-                    let term = self.ground(&node);
-                    if self.tried.insert(term) {
-                        terms.push(term);
+                    for term in self.grounds(&node) {
+                        if self.tried.insert(term) {
+                            terms.push(term);
+                        }
                     }
                 }
             }
@@ -227,6 +247,9 @@ impl Graph {
         self.stopped = Some(format!("the limit of {} rounds was reached", limits.rounds));
     }
 }
+
+/// Spellings of an operand that are tried.
+const ALTERNATIVES: usize = 8;
 
 /// Limits of saturation. They are counts, so results do not depend on the machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,11 +3,13 @@
 //! A generator composes spellings from independent choices (mask form, scale place, einsum letters and order, products before sums,
 //! flattened or joint softmax, head repeat) and one-edit mutants that compute something else.
 
+use std::collections::BTreeMap;
 use tricot_dialects::builder::build_main;
 use tricot_dialects::{Attrs, Builder, Constant, Module, TensorType, ValueId, text};
 use tricot_proof::{check, check_against};
+use tricot_reference::{Hint, Options, evaluate, random_inputs, relative_l2};
 use tricot_rewrite::{RewriteOptions, rewrite};
-use tricot_types::{DType, Diagnostic, Poly};
+use tricot_types::{Bindings, DType, Diagnostic, Poly};
 
 type Value = Result<ValueId, Diagnostic>;
 
@@ -511,6 +513,15 @@ fn rewritten(module: &Module) -> tricot_rewrite::Rewritten {
     rewrite(module, &options()).unwrap_or_else(|d| panic!("{}\n{}", d[0], text::print(module)))
 }
 
+/// How far the two modules' exact values are apart on random inputs.
+fn distance(a: &Module, b: &Module, seed: u64) -> f64 {
+    let spread: BTreeMap<String, Hint> =
+        a.main().expect("a main").input_names().map(|n| (n.to_string(), Hint::Normal(1.5))).collect();
+    let inputs = random_inputs(a, seed, &Bindings::new(), &spread).unwrap_or_else(|d| panic!("{d}"));
+    let run = |m: &Module| evaluate(m, &inputs, &Options::default()).unwrap_or_else(|d| panic!("{d}"));
+    relative_l2(&run(b)[0], &run(a)[0])
+}
+
 /// How often each op must be looked for; the two together make the acceptance's 300.
 const SEEDS: u64 = 160;
 
@@ -542,6 +553,10 @@ fn every_spelling_is_found_and_proved() {
             }
             tricot_dialects::verify::verify(&r.candidates[0]).unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
             check_against(&r.proof, &module, &r.candidates[0]).unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
+            if seed % 4 == 0 {
+                let error = distance(&module, &r.candidates[0], seed);
+                assert!(error < 1e-9, "seed {seed}: off by {error}\n{}", text::print(&module));
+            }
         }
     }
     assert!(missed.is_empty(), "{} missed, the first is\n{}", missed.len(), missed[0]);
@@ -588,4 +603,22 @@ fn no_mutant_is_found() {
     }
     assert!(tried >= 300, "only {tried} mutants");
     assert!(wrong.is_empty(), "{} found, the first is\n{}", wrong.len(), wrong[0]);
+}
+
+#[test]
+fn why_not_names_the_first_false_condition() {
+    for (edit, reason) in [
+        (Edit::MissingMask, "outside every window"),
+        (Edit::StrictlyBehind, "a row may keep no entry"),
+        (Edit::OneAxis, "the softmax is over 1 axes, the sum over 2"),
+        (Edit::SwappedValues, "is there, 1 times"),
+    ] {
+        let module = Spelling::new(7, true, edit).build();
+        let text =
+            tricot_rewrite::why_not(&module, "trilinear.attention", &options()).unwrap_or_else(|d| panic!("{}", d[0]));
+        assert!(text.contains(reason), "{edit:?}: {text}");
+    }
+    let module = Spelling::new(7, true, Edit::None).build();
+    let problems = tricot_rewrite::why_not(&module, "trilinear.atention", &options()).unwrap_err();
+    assert!(problems[0].to_string().contains("did you mean `trilinear.attention`"), "{}", problems[0]);
 }

@@ -142,3 +142,30 @@ pub fn scale(bank: &mut Bank, g: &Ground<'_>) -> Result<(), String> {
         false => Err("the right side is another convolution".into()),
     }
 }
+
+/// `(a + s) + t = a + (s + t)` with vectors over axis 1.
+pub fn merge_shifts(bank: &mut Bank, sum: TermId) -> Result<TermId, String> {
+    if !bank.is_map(sum, "add") {
+        return Err("the left side is no sum".into());
+    }
+    let [inner, second] = bank.operands(sum)[..] else { return Err("a sum has two operands".into()) };
+    let t = channel_vector(bank, second).ok_or("the second shift is no channel vector")?;
+    if !bank.is_map(inner, "add") {
+        return Err("the first operand is no sum".into());
+    }
+    let [a, first] = bank.operands(inner)[..] else { return Err("a sum has two operands".into()) };
+    let s = channel_vector(bank, first).ok_or("the first shift is no channel vector")?;
+    let shape = bank.ty(sum).shape.clone();
+    let both = bank.map("add", &[s, t])?;
+    let both = bank.broadcast(both, &shape, &[1])?;
+    bank.map("add", &[a, both])
+}
+
+/// See [`merge_shifts`].
+pub fn shifts(bank: &mut Bank, g: &Ground<'_>) -> Result<(), String> {
+    g.conditions(&[])?;
+    match merge_shifts(bank, g.from)? == g.to {
+        true => Ok(()),
+        false => Err("the right side is another sum".into()),
+    }
+}

@@ -3,7 +3,7 @@
 use crate::lang::Found;
 use crate::{RewriteOptions, Winograd};
 use tricot_dialects::Attrs;
-use tricot_proof::checker::conv::{affine, distribute, scale_into_filter};
+use tricot_proof::checker::conv::{affine, distribute, merge_shifts, scale_into_filter};
 use tricot_proof::{Bank, TermId};
 use tricot_types::Poly;
 
@@ -15,6 +15,9 @@ pub fn find(bank: &mut Bank, term: TermId, options: &RewriteOptions, out: &mut V
         "core.map" if bank.is_map(term, "mul") => {
             out.extend(distribute(bank, term).ok().map(|to| Found::new("scale-shift", term, to)));
             out.extend(scale_into_filter(bank, term).ok().map(|to| Found::new("conv-scale", term, to)));
+        }
+        "core.map" if bank.is_map(term, "add") => {
+            out.extend(merge_shifts(bank, term).ok().map(|to| Found::new("shift-shift", term, to)));
         }
         "nn.conv2d" => {
             let tiles: &[i64] = match options.winograd {

@@ -3,7 +3,7 @@
 use crate::lang::{Found, Graph};
 use std::collections::BTreeMap;
 use tricot_proof::checker::fold::{LARGEST, fixed_terms, of_scalars, value};
-use tricot_proof::{Bank, Head, TermId};
+use tricot_proof::{Bank, TermId};
 
 /// Constants up to this many bytes are folded in the e-graph.
 const SMALL: i64 = 4096;
@@ -34,66 +34,62 @@ pub fn find(bank: &mut Bank, term: TermId, out: &mut Vec<Found>) {
 pub fn large(graph: &mut Graph, outputs: &[TermId]) -> Result<Vec<TermId>, String> {
     let all = graph.bank().reachable(outputs);
     let mut fixed = fixed_terms(graph.bank(), outputs);
-    fixed.retain(|t| !matches!(graph.egraph.analysis.bank.term(*t).head, Head::Attr(_)));
     fixed.retain(|t| graph.egraph.analysis.bank.types(*t).len() == 1);
-    let mut image: BTreeMap<TermId, TermId> = BTreeMap::new();
     let mut computes: BTreeMap<TermId, bool> = BTreeMap::new();
-    for t in all {
+    for t in &all {
         let bank = graph.bank();
-        let term = bank.term(t).clone();
         let moves = matches!(
-            bank.name(t),
+            bank.name(*t),
             "" | "core.constant" | "core.iota" | "core.transpose" | "core.reshape" | "core.broadcast" | "core.slice"
         );
-        computes.insert(t, !moves || term.children.iter().any(|c| computes[c]));
-        if fixed.contains(&t) {
-            // Looked at where something that is not fixed uses it.
-            image.insert(t, t);
+        let below = bank.term(*t).children.iter().any(|c| computes[c]);
+        computes.insert(*t, !moves || below);
+    }
+    // Children come before parents, so whatever is folded further up replaces what was folded below.
+    let mut image: BTreeMap<TermId, TermId> = BTreeMap::new();
+    let mut equations: BTreeMap<TermId, Found> = BTreeMap::new();
+    for t in all {
+        if fixed.contains(&t)
+            && computes[&t]
+            && !graph.bank().is(t, "core.broadcast")
+            && let Some(constant) = folded(graph, t)?
+            && same_type(graph, t, constant)
+        {
+            equations.insert(t, Found::new("fold", t, constant));
+            image.insert(t, constant);
             continue;
         }
-        let mut children = vec![];
-        let mut encoded = vec![];
-        for c in &term.children {
-            let mut child = image[c];
-            if computes[c]
-                && fixed.contains(c)
-                && let Some(constant) = folded(graph, *c)?
-            {
-                match same_type(graph, *c, constant) {
-                    true => {
-                        graph.log.push(Found::new("fold", *c, constant));
-                        child = constant;
-                    }
-                    false => encoded.push((children.len(), constant)),
-                }
-            }
-            children.push(child);
-        }
+        let term = graph.bank().term(t).clone();
+        let mut children: Vec<TermId> = term.children.iter().map(|c| image[c]).collect();
         let before = graph.bank().add(term.head.clone(), children.clone())?;
         let mut after = before;
-        if !encoded.is_empty() {
-            for (at, constant) in encoded {
-                children[at] = constant;
+        // Values whose constants carry no encoding are put in where they are used.
+        let mut changed = false;
+        if !fixed.contains(&t) {
+            for (at, c) in term.children.iter().enumerate() {
+                let encoded = fixed.contains(c) && computes[c] && graph.bank().ty(*c).encoding.is_some();
+                if encoded && let Some(constant) = folded(graph, *c)? {
+                    children[at] = constant;
+                    changed = true;
+                }
             }
+        }
+        if changed {
+            // The operands as they were, not with what was folded inside them.
+            let mut originals: Vec<TermId> = term.children.iter().map(|c| image[c]).collect();
+            for (at, c) in term.children.iter().enumerate() {
+                if children[at] != image[c] {
+                    originals[at] = *c;
+                }
+            }
+            let from = graph.bank().add(term.head.clone(), originals)?;
             after = graph.bank().add(term.head, children)?;
-            graph.log.push(Found::new("fold", before, after));
+            equations.insert(from, Found::new("fold", from, after));
         }
         image.insert(t, after);
     }
-    let mut out = vec![];
-    for o in outputs {
-        let mut to = image[o];
-        if computes[o]
-            && fixed.contains(o)
-            && let Some(constant) = folded(graph, *o)?
-            && same_type(graph, *o, constant)
-        {
-            graph.log.push(Found::new("fold", *o, constant));
-            to = constant;
-        }
-        out.push(to);
-    }
-    Ok(out)
+    graph.log.extend(equations.into_values());
+    Ok(outputs.iter().map(|o| image[o]).collect())
 }
 
 fn same_type(graph: &Graph, a: TermId, b: TermId) -> bool {

@@ -291,6 +291,15 @@ const CASES: &[(&str, Build)] = &[
         let y = b.map("add", &[y, bias])?;
         norm(b, y)
     }),
+    ("shift-shift", |b| {
+        let mut y = x(b, "a", &[2, 5, 3]);
+        for seed in [12, 13] {
+            let shift = b.constant(weights(seed, &[5]))?;
+            let shift = b.broadcast(shift, &p(&[2, 5, 3]), &[1])?;
+            y = b.map("add", &[y, shift])?;
+        }
+        Ok(y)
+    }),
     ("conv-scale", |b| {
         let y = conv(b)?;
         norm(b, y)
