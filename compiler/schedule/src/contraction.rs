@@ -144,8 +144,14 @@ pub fn lower(
         {
             return Err(Stop::Store(below_windows(flat, *o)));
         }
-        // Operands of two integer types meet in the accumulator's.
-        sides.push(if dtypes[0] == dtypes[1] { x } else { ev.exprs.cast(x, acc, CastMode::Round) });
+        // Operands of two integer types meet in the accumulator's; 4-bit ones are products of bytes.
+        let dtype = match (dtypes[0] == dtypes[1], dtypes[0]) {
+            (true, DType::I4) => DType::I8,
+            (true, DType::U4) => DType::U8,
+            (true, same) => same,
+            (false, _) => acc,
+        };
+        sides.push(ev.exprs.cast(x, dtype, CastMode::Round));
     }
     // Columns hold the loop along which the result is contiguous.
     let contiguous = |l: &Loop| stores[0].index.affine.get(&l.var).is_some_and(Poly::is_one);

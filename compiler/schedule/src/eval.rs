@@ -493,33 +493,47 @@ impl<'g> Eval<'g> {
         self.value(data, &inner, guard)
     }
 
-    fn update_slice(&mut self, node: &Node, at: &[Index], guard: Option<ExprId>) -> Result<ExprId, Stop> {
+    /// Where the box of an update_slice begins along each axis, clamped so that it lies inside.
+    pub fn box_start(&mut self, node: &Node) -> Result<At, Stop> {
         let ops = node.operands();
         let (shape, size) = (self.flat.ty(ops[0]).shape.clone(), self.flat.ty(ops[1]).shape.clone());
-        let start = node.attrs.dims("start");
-        let mut inside = None;
-        let mut inner = vec![];
-        for i in 0..shape.len() {
+        let mut out = vec![];
+        for (i, start) in node.attrs.dims("start").iter().enumerate() {
             let room = shape[i].clone() - size[i].clone();
-            if room.is_zero() {
-                inner.push(at[i].clone());
+            let fits = ops.len() < 3 && start.bounds(&self.flat.symbols).0 >= 0 && self.flat.at_most(start, &room);
+            if room.is_zero() || fits {
+                out.push(if room.is_zero() { Index::zero() } else { constant(start.clone()) });
                 continue;
             }
-            let mut begin = self.size(&start[i]);
+            let mut begin = self.size(start);
             if let Some(offsets) = ops.get(2) {
-                let offset = self.value(*offsets, &[constant(i as i64)], guard)?;
+                let offset = self.value(*offsets, &[constant(i as i64)], None)?;
                 let offset = self.exprs.cast(offset, DType::I64, CastMode::Round);
                 begin = self.exprs.binary(Binary::Add, begin, offset);
             }
             let begin = self.clamped(begin, &(room + 1.into()));
-            let relative = at[i].clone().plus_dynamic(begin, -1);
+            out.push(Index::zero().plus_dynamic(begin, 1));
+        }
+        Ok(out)
+    }
+
+    fn update_slice(&mut self, node: &Node, at: &[Index], guard: Option<ExprId>) -> Result<ExprId, Stop> {
+        let ops = node.operands();
+        let (shape, size) = (self.flat.ty(ops[0]).shape.clone(), self.flat.ty(ops[1]).shape.clone());
+        let mut inside = None;
+        let mut inner = vec![];
+        for (i, start) in self.box_start(node)?.into_iter().enumerate() {
+            let relative = add(&at[i], &scale(&start, &(-1).into()));
+            inner.push(relative.clone());
+            if shape[i] == size[i] {
+                continue;
+            }
             let e = self.coordinate(&relative);
             let (zero, end) = (self.exprs.int(DType::I64, 0), self.size(&size[i]));
             let low = self.exprs.binary(Binary::Ge, e, zero);
             let high = self.exprs.binary(Binary::Lt, e, end);
             let low = self.both(inside, low);
             inside = Some(self.both(Some(low), high));
-            inner.push(relative);
         }
         let Some(inside) = inside else { return self.value(ops[1], &inner, guard) };
         let reach = self.both(guard, inside);

@@ -103,8 +103,9 @@ impl Flattener<'_> {
         let types: Vec<TensorType> = operands.iter().map(|v| self.out.ty(*v).clone()).collect();
         let results = match node.op.meaning {
             Meaning::Primitive if name == "core.contract" && operands.len() > 2 => {
+                let symbols = &self.module.symbols;
                 let (function, constants) =
-                    self.expand(node, &types, |b, attrs, operands| order::split(b, attrs, operands))?;
+                    self.expand(node, &types, |b, attrs, operands| order::split(b, attrs, operands, symbols))?;
                 self.constants = constants;
                 self.body(&function, &operands)?
             }
@@ -121,6 +122,7 @@ impl Flattener<'_> {
                     node.results.clone(),
                     node.origin.clone(),
                 );
+                self.out.node_mut(id).names = node.names.clone();
                 (0..node.results.len() as u32).map(|result| ValueId { node: id, result }).collect()
             }
         };

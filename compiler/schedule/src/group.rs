@@ -7,7 +7,7 @@ use crate::eval::{Stop, internal};
 use crate::flat::Flat;
 use crate::nest::{self, Before, Lowered, is_bijective_view};
 use crate::special;
-use crate::{attention, bag, contraction, sparse, winograd};
+use crate::{attention, bag, collapse, contraction, sparse, winograd};
 use std::collections::{BTreeMap, BTreeSet};
 use tricot_dialects::{NodeId, ScalarFn, ValueId};
 use tricot_types::Diagnostic;
@@ -146,18 +146,21 @@ fn stuck(flat: &Flat, v: ValueId) -> Diagnostic {
 
 fn lower(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId, pivot: Option<&Region>) -> Result<Lowered, Stop> {
     let name = flat.node(root).op.name;
-    match pivot.map(|r| (r, flat.node(r.pivot).op.name)) {
+    let lowered = match pivot.map(|r| (r, flat.node(r.pivot).op.name)) {
         Some((region, "core.contract")) => contraction::lower(flat, stored, region.pivot, &region.values, root),
         Some((region, "sparse24.matmul")) => {
             contraction::lower_sparse(flat, stored, region.pivot, &region.values, root)
         }
         Some((region, _)) => winograd::lower(flat, stored, region.pivot, root),
-        None if special::is_special(name) => special::lower(flat, stored, root),
+        None if special::is_special(name) || special::updates_in_place(flat, root) => {
+            special::lower(flat, stored, root)
+        }
         None if attention::is_attention(name) => attention::lower(flat, stored, root),
         None if sparse::is_selection(name) => sparse::lower(flat, stored, root),
         None if bag::is_bag(name) => bag::lower(flat, stored, root),
         None => nest::lower(flat, stored, root, root),
-    }
+    };
+    lowered.map(collapse::collapse)
 }
 
 /// Whether a kernel makes it: neither an argument nor a constant array.

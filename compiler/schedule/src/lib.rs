@@ -5,10 +5,12 @@
 
 mod attention;
 mod bag;
+mod collapse;
 mod contraction;
 mod coords;
 mod eval;
 mod flat;
+mod fold;
 mod group;
 mod memory;
 mod nest;
@@ -87,9 +89,15 @@ pub enum ScheduledStep {
 /// # Errors
 /// TC04xx what cannot be scheduled, at the user's own nodes; TC10xx faults of the compiler.
 pub fn schedule(module: &Module, options: &ScheduleOptions) -> Result<Schedule, Vec<Diagnostic>> {
-    let flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    if options.fuse {
+        fold::fold(&mut flat).map_err(|d| vec![d])?;
+    }
     let kernels = group::group(&flat, options.fuse)?;
-    plan::plan(&flat, kernels)
+    let schedule = plan::plan(&flat, kernels)?;
+    let faults: Vec<Diagnostic> =
+        schedule.kernels.iter().filter_map(|k| tricot_kernel::verify::verify(k).err()).flatten().collect();
+    if faults.is_empty() { Ok(schedule) } else { Err(faults) }
 }
 
 impl Schedule {
@@ -97,7 +105,7 @@ impl Schedule {
     ///
     /// # Errors
     /// TC1041 a kernel was not compiled.
-    pub fn finish(self, compiled: &CompiledTarget) -> Result<Plan, Diagnostic> {
+    pub fn finish(&self, compiled: &CompiledTarget) -> Result<Plan, Diagnostic> {
         let kernels: BTreeMap<&str, &KernelDesc> = self.kernels.iter().map(|k| (k.name.as_str(), k)).collect();
         let mut steps = vec![];
         for step in &self.steps {
@@ -117,6 +125,11 @@ impl Schedule {
                 }
             });
         }
-        Ok(Plan { symbols: self.symbols, buffers: self.buffers, arena_bytes: self.arena_bytes, steps })
+        Ok(Plan {
+            symbols: self.symbols.clone(),
+            buffers: self.buffers.clone(),
+            arena_bytes: self.arena_bytes.clone(),
+            steps,
+        })
     }
 }

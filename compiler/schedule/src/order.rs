@@ -9,13 +9,17 @@ const MAX_OPERANDS: usize = 12;
 
 /// Splits an n-ary `core.contract`. Intermediate results of floats are held in the accumulator's type, so that the one
 /// rounding stays at the end.
-pub fn split(b: &mut Builder<'_>, attrs: &Attrs, operands: &[ValueId]) -> Result<Vec<ValueId>, Diagnostic> {
+pub fn split(
+    b: &mut Builder<'_>,
+    attrs: &Attrs,
+    operands: &[ValueId],
+    symbols: &SymbolTable,
+) -> Result<Vec<ValueId>, Diagnostic> {
     let spec = Einsum::parse(attrs.str("spec")).map_err(|m| Diagnostic::error("TC0110", m))?;
     let dtype = attrs.dtype("dtype");
     let sizes =
         spec.sizes(operands.iter().map(|v| b.ty(*v).shape.as_slice())).map_err(|m| Diagnostic::error("TC0110", m))?;
-    let table = SymbolTable::new();
-    let hint = |c: char| sizes[&c].hint(&table).max(1.0);
+    let hint = |c: char| sizes[&c].hint(symbols).max(1.0);
     let tree = best_tree(&spec, &hint);
     let held = match dtype.is_float() {
         true if operands.iter().any(|v| b.ty(*v).dtype == DType::F64) || dtype == DType::F64 => DType::F64,

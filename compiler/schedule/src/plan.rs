@@ -115,13 +115,16 @@ impl Planner<'_> {
                     .zip(&k.buffers)
                     .any(|(v, b)| *v == self.holder(output.value) && b.access != Access::Read)
             });
-            let reads = |k: &Lowered| {
-                let mut used = BTreeSet::new();
-                collect_values(k, &mut used);
+            let reads = |at: usize, k: &Lowered| {
+                let mut used: BTreeSet<ValueId> = k.values.iter().copied().collect();
+                // The writer itself may begin with a copy of the input, which is nothing where memory is shared.
+                if Some(at) != writer || !matches!(k.before, Some(Before::Copy(_))) {
+                    collect_values(k, &mut used);
+                }
                 used.iter().any(|v| self.holder(*v) == input)
             };
             // A kernel that both reads the input and writes the output may read what another point wrote.
-            let last = kernels.kernels.iter().rposition(|(_, k)| reads(k));
+            let last = kernels.kernels.iter().enumerate().rposition(|(at, (_, k))| reads(at, k));
             let read_by_copy = function.outputs.iter().any(|o| self.holder(o.value) == input);
             if read_by_copy || matches!((writer, last), (Some(w), Some(l)) if l >= w) {
                 out.insert(i);

@@ -1,4 +1,4 @@
-//! Kernels of their own: scan, top_k, scatter.
+//! Kernels of their own: scan, top_k, scatter, and update_slice of a stored value.
 
 use crate::coords::{linear, var};
 use crate::eval::{Eval, Stop, combine_named, located};
@@ -16,6 +16,11 @@ pub fn is_special(name: &str) -> bool {
     matches!(name, "core.scan" | "core.top_k" | "core.scatter")
 }
 
+/// Whether a stored result is its data with a box replaced, so that only the box needs a kernel.
+pub fn updates_in_place(flat: &Flat, v: ValueId) -> bool {
+    flat.node(v).op.name == "core.update_slice" && flat.ty(v).dtype.bits() >= 8
+}
+
 /// The kernel of a special op; `root` is its first result.
 pub fn lower(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId) -> Result<Lowered, Stop> {
     let node = flat.node(root);
@@ -27,6 +32,7 @@ pub fn lower(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId) -> Result<L
     match node.op.name {
         "core.scan" => scan(Eval::new(flat, stored), root),
         "core.top_k" => top_k(Eval::new(flat, stored), root),
+        "core.update_slice" => update_slice(flat, stored, root),
         _ => scatter(flat, stored, root),
     }
 }
@@ -148,14 +154,42 @@ fn top_k(mut ev: Eval<'_>, root: ValueId) -> Result<Lowered, Stop> {
     Ok(Lowered::new(ev, Body::Nest(Nest { parallel, stages })))
 }
 
+/// How the data of an op comes to be in its result's memory.
+fn data_in_place(flat: &Flat, stored: &BTreeSet<ValueId>, data: ValueId, root: ValueId) -> Result<Before, Stop> {
+    Ok(match stored.contains(&data) {
+        true => Before::Copy(data),
+        false => Before::Launch(Box::new(crate::collapse::collapse(lower_nest(flat, stored, data, root)?))),
+    })
+}
+
+/// The data is put in place first, at no cost where result and data share memory; then the box is stored.
+fn update_slice(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId) -> Result<Lowered, Stop> {
+    let node = flat.node(root);
+    let (data, update) = (node.operands()[0], node.operands()[1]);
+    let before = data_in_place(flat, stored, data, root)?;
+    let mut ev = Eval::new(flat, stored);
+    let (shape, size) = (flat.ty(root).shape.clone(), flat.ty(update).shape.clone());
+    let out = ev.buffer(root, Access::ReadWrite);
+    let (parallel, at) = ev.domain(&size);
+    let value = ev.value(update, &at, None)?;
+    let start = ev.box_start(node)?;
+    if let Some((v, _)) = ev.reductions.first() {
+        return Err(Stop::Store(*v));
+    }
+    let position: Vec<Index> = at.iter().zip(start).map(|(c, s)| crate::coords::add(c, &s)).collect();
+    let stores = vec![Store { buffer: out, index: linear(&position, &shape), value, guard: None }];
+    ev.inlined.insert(root);
+    let stages = vec![Stage::Store { loops: vec![], stores }];
+    let mut lowered = Lowered::new(ev, Body::Nest(Nest { parallel, stages }));
+    lowered.before = Some(before);
+    Ok(lowered)
+}
+
 /// The data is put in place first; then the updates of each column run in order.
 fn scatter(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId) -> Result<Lowered, Stop> {
     let node: &Node = flat.node(root);
     let [data, indices, updates] = node.operands() else { unreachable!("verified") };
-    let before = match stored.contains(data) {
-        true => Before::Copy(*data),
-        false => Before::Launch(Box::new(lower_nest(flat, stored, *data, root)?)),
-    };
+    let before = data_in_place(flat, stored, *data, root)?;
     let mut ev = Eval::new(flat, stored);
     let shape = flat.ty(root).shape.clone();
     let out = ev.buffer(root, Access::ReadWrite);

@@ -283,3 +283,61 @@ fn outputs_that_are_inputs_constants_or_twins() {
     });
     check(&m);
 }
+
+#[test]
+fn constant_work_is_done_before() {
+    let m = module(|b| {
+        let x = b.input("x", TensorType::new(F32, [sym("s"), p(4)]));
+        let values: Vec<f64> = (0..24).map(|i| f64::from(i) * 0.37 - 3.0).collect();
+        let w = b.constant(Constant::from_f64(F32, vec![6, 4], &values))?;
+        let w = b.map("exp", &[w])?;
+        let w = b.transpose(w, &[1, 0])?;
+        let two = b.scalar(F32, 2.0)?;
+        let root = b.map("sqrt", &[two])?;
+        let y = b.contract("sk,kn->sn", &[x, w], F32)?;
+        let shape = b.ty(y).shape.clone();
+        let root = b.broadcast(root, &shape, &[])?;
+        let y = b.map("mul", &[y, root])?;
+        b.output("y", y);
+        b.output("w", w);
+        Ok(())
+    });
+    // The product with its epilogue, and the transposed copy that is an output.
+    assert_eq!(check(&m), 2);
+}
+
+#[test]
+fn a_cache_is_written_in_place() {
+    let m = module(|b| {
+        let cache = b.input("cache", TensorType::new(F32, [sym("b"), p(16), p(2), p(4)]));
+        let q = b.input("q", TensorType::new(F32, [sym("b"), p(3), p(2), p(4)]));
+        let k = b.input("k", TensorType::new(F32, [sym("b"), p(3), p(2), p(4)]));
+        let at = b.input("at", TensorType::new(I64, [4]));
+        let new = b.one("core.update_slice", &[cache, k, at], Attrs::new().with("start", vec![p(0); 4]))?;
+        let y = b.op("nn.attention", &[q, new, new], Attrs::new().with("scale", 0.5))?;
+        b.output("y", y[0]);
+        b.output("cache_out", new);
+        b.function.outputs[1].alias = Some("cache".into());
+        Ok(())
+    });
+    assert_eq!(check(&m), 2);
+    let s = crate::support::scheduled(&m, true);
+    // One copy, from the caller's old cache to the new one: nothing where they are the same memory.
+    let copies = s.steps.iter().filter(|s| matches!(s, tricot_schedule::ScheduledStep::Copy { .. })).count();
+    assert_eq!(copies, 1);
+    assert_eq!(s.arena_bytes.as_constant(), Some(0));
+    // With a later reader of the old cache the new one is made apart and copied at the end.
+    let m = module(|b| {
+        let cache = b.input("cache", TensorType::new(F32, [sym("b"), p(16)]));
+        let k = b.input("k", TensorType::new(F32, [sym("b"), p(3)]));
+        let new = b.one("core.update_slice", &[cache, k], Attrs::new().with("start", vec![p(0), p(5)]))?;
+        let sum = b.map("mul", &[new, cache])?;
+        b.output("cache_out", new);
+        b.output("y", sum);
+        b.function.outputs[0].alias = Some("cache".into());
+        Ok(())
+    });
+    check(&m);
+    let s = crate::support::scheduled(&m, true);
+    assert!(matches!(s.steps.last(), Some(tricot_schedule::ScheduledStep::Copy { .. })), "{s}");
+}
