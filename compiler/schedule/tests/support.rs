@@ -1,16 +1,16 @@
 //! Running a schedule with the interpreter of kernel descriptions, and comparing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tricot_cpu::CpuBackend;
 use tricot_dialects::builder::build_main;
 use tricot_dialects::{Builder, Module, ValueId};
 use tricot_kernel::{Access, Backend, CompileOptions, KernelDesc};
+use tricot_kernel_tests::oracle;
 use tricot_plan::{CpuLaunch, How, Storage};
 use tricot_reference::{Mode, Options, Tensor, evaluate};
 use tricot_runtime::cpu::CpuCode;
 use tricot_schedule::{Schedule, ScheduleOptions, ScheduledStep, schedule};
-use tricot_tests::oracle;
 use tricot_types::DType::{F32, F64};
 use tricot_types::{Bindings, DType, Diagnostic, Poly, Symbol, SymbolInfo};
 
@@ -43,11 +43,14 @@ pub fn scheduled(module: &Module, fuse: bool) -> Schedule {
     s
 }
 
-static SEED: AtomicU64 = AtomicU64::new(1);
+thread_local! {
+    /// Each test runs on its own thread, so its numbers are the same in every run.
+    static SEED: Cell<u64> = const { Cell::new(1) };
+}
 
 /// Fresh random numbers: normal-ish floats, or integers in `range`.
 pub fn random(dtype: DType, count: usize, range: (i64, i64)) -> Vec<f64> {
-    let mut state = SEED.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let mut state = SEED.replace(SEED.get() + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut next = || {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 11) as f64 / (1u64 << 53) as f64

@@ -362,7 +362,7 @@ pub fn binary(op: Binary, dtype: DType, x: Num, y: Num) -> Num {
             Sub => a - b,
             Mul => a * b,
             Div => a / b,
-            FloorDiv => round(dtype, a / b).floor(),
+            FloorDiv => round(dtype.compute(), a / b).floor(),
             Rem => a % b,
             Mod => {
                 let r = a % b;
