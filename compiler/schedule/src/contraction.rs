@@ -140,9 +140,10 @@ pub fn lower(
         let x = ev.value(*o, &position(letters), None)?;
         if let Expr::Load { index, .. } = &ev.exprs[x].expr
             && !index.is_affine()
-            && !stored.contains(o)
+            && let plain = below_windows(flat, *o)
+            && !stored.contains(&plain)
         {
-            return Err(Stop::Store(below_windows(flat, *o)));
+            return Err(Stop::Store(plain));
         }
         // Operands of two integer types meet in the accumulator's; 4-bit ones are products of bytes.
         let dtype = match (dtypes[0] == dtypes[1], dtypes[0]) {

@@ -142,3 +142,22 @@ fn a_gated_feed_forward_block() {
     });
     assert_eq!(check(&m), 4);
 }
+
+#[test]
+fn a_product_over_spread_windows() {
+    // A transposed convolution: zeros between the elements, then a convolution.
+    let m = module(|b| {
+        let x = b.input("x", TensorType::new(F32, [sym("b"), p(2), p(4), p(3)]));
+        let w = b.input("w", TensorType::new(F32, [3, 2, 3, 3]));
+        let zero = b.scalar(F32, 0.0)?;
+        let attrs = Attrs::new()
+            .with("low", vec![p(0), p(0), p(2), p(2)])
+            .with("high", vec![p(0), p(0), p(2), p(1)])
+            .with("interior", vec![0, 0, 1, 2]);
+        let spread = b.one("core.pad", &[x, zero], attrs)?;
+        let y = b.one("nn.conv2d", &[spread, w], Attrs::new())?;
+        b.output("y", y);
+        Ok(())
+    });
+    assert_eq!(check(&m), 1);
+}
