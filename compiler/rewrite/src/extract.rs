@@ -26,7 +26,7 @@ pub struct Plan {
 }
 
 /// Above this many classes a class is judged by its longest path, not by the set of all it needs.
-const LARGE: usize = 4000;
+const LARGE: usize = 1500;
 
 /// Ops a candidate may do without.
 const FAMILIES: &[&str] = &["winograd.output", "sparse24.matmul", "trilinear.attention", "nn.attention", "nn.softmax"];

@@ -8,7 +8,7 @@ use tricot_proof::proof::{ConstantText, FunctionProof, OutputProof, Step, TermTe
 use tricot_proof::{Bank, TermId};
 
 /// Above this number of steps, steps that others imply stay in.
-const MINIMISE: usize = 400;
+const MINIMISE: usize = 150;
 
 /// The proof, and the numbers of the log entries it uses.
 pub fn function(
