@@ -1,5 +1,6 @@
 //! [`Sm90Backend`]: kernel descriptions in, PTX, cubins and launches out.
 
+use crate::check::check;
 use crate::ptxas::{self, Assembler};
 use crate::worker::{Emitted, Request, emit_all};
 use std::collections::BTreeMap;
@@ -24,6 +25,10 @@ impl Backend for Sm90Backend {
     /// Stages are `mlir` (before lowering), `llvm` (optimised), `ptx` and `sass`. Kernels with equal descriptions up to the name are
     /// compiled once each; results depend on nothing but the arguments and the version of ptxas.
     fn compile(&self, kernels: &[KernelDesc], options: &CompileOptions) -> Result<CompiledTarget, Vec<Diagnostic>> {
+        let malformed: Vec<Diagnostic> = kernels.iter().filter_map(|k| check(k).err()).flatten().collect();
+        if !malformed.is_empty() {
+            return Err(malformed);
+        }
         let request = Request {
             kernels: kernels.to_vec(),
             symbols: options.symbols.clone(),

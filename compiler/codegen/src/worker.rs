@@ -113,7 +113,6 @@ fn emit_each(request: &Request, before: impl Fn(&KernelDesc), mut done: impl FnM
 }
 
 fn emit_one(session: &Session, desc: &KernelDesc, request: &Request) -> Result<Emitted, Diagnostic> {
-    crate::check::check(desc)?;
     let family = select(desc, &request.symbols)?;
     let Lowered { ptx, texts } = session.lower(desc, family.as_ref(), &request.want, request.stop_after.as_deref())?;
     Ok(Emitted { launch: family.launch(), choice: family.choice(), ptx, texts })

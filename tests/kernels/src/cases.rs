@@ -5,6 +5,7 @@
 use crate::oracle::{self, Num};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::collections::BTreeMap;
 use tricot_kernel::*;
 use tricot_types::{Bindings, DType, Poly, Symbol, SymbolInfo, SymbolTable};
 
@@ -18,6 +19,8 @@ pub struct Case {
     pub bound: f64,
     /// Range of float inputs: `(centre, spread)`, normal-ish.
     pub data: (f64, f64),
+    /// Contents of buffers in place of random ones, by buffer number.
+    pub given: BTreeMap<u32, Vec<Num>>,
 }
 
 impl Case {
@@ -47,6 +50,9 @@ impl Case {
             (0..oracle::elements(&b.shape, &self.bindings)).map(one).collect()
         };
         let mut buffers: Vec<Vec<Num>> = self.desc.buffers.iter().map(|b| fill(b, &mut element)).collect();
+        for (buffer, values) in &self.given {
+            buffers[*buffer as usize].clone_from(values);
+        }
         if let Body::SparseContraction(c) = &self.desc.body {
             // Two different places of each group of four, the lower first.
             let pairs = [4, 8, 9, 12, 13, 14];
@@ -136,7 +142,14 @@ impl Make {
 
     fn done(mut self, body: Body) -> Case {
         self.desc.body = body;
-        Case { desc: self.desc, symbols: self.symbols, bindings: self.bindings, bound: self.bound, data: self.data }
+        Case {
+            desc: self.desc,
+            symbols: self.symbols,
+            bindings: self.bindings,
+            bound: self.bound,
+            data: self.data,
+            given: BTreeMap::new(),
+        }
     }
 
     fn nest(self, parallel: &[(LoopVar, i64)], stages: Vec<Stage>) -> Case {
@@ -228,23 +241,30 @@ fn softmax(dtype: DType, rows: i64, columns: i64) -> Case {
     let x = m.read(dtype, &[rows, columns]);
     let y = m.write(dtype, &[rows, columns]);
     let e = &mut m.desc.exprs;
-    let index = at(&[(V[0], columns), (V[1], 1)]);
-    let v = e.load(dtype, x, index.clone());
-    let v = e.cast(v, DType::F32, CastMode::Round);
+    let index = |k: LoopVar| at(&[(V[0], columns), (k, 1)]);
+    let element = |e: &mut Exprs, k: LoopVar| {
+        let v = e.load(dtype, x, index(k));
+        e.cast(v, DType::F32, CastMode::Round)
+    };
+    let first = element(e, V[1]);
     let most = e.push(DType::F32, Expr::Acc { stage: 0, acc: 0 });
-    let shifted = e.binary(Binary::Sub, v, most);
-    let power = e.unary(Unary::Exp, shifted);
+    let power = |e: &mut Exprs, k: LoopVar| {
+        let v = element(e, k);
+        let shifted = e.binary(Binary::Sub, v, most);
+        e.unary(Unary::Exp, shifted)
+    };
+    let (second, third) = (power(e, V[2]), power(e, V[3]));
     let total = e.push(DType::F32, Expr::Acc { stage: 1, acc: 0 });
-    let value = e.binary(Binary::Div, power, total);
+    let value = e.binary(Binary::Div, third, total);
     let value = e.cast(value, dtype, CastMode::Round);
-    let k = loops(&[(V[1], columns)]);
-    let max = Acc { combine: Combine::Max, dtype: DType::F32, value: v };
+    let k = |v: LoopVar| loops(&[(v, columns)]);
+    let max = Acc { combine: Combine::Max, dtype: DType::F32, value: first };
     m.nest(
         &[(V[0], rows)],
         vec![
-            Stage::Reduce { loops: k.clone(), accs: vec![max] },
-            Stage::Reduce { loops: k.clone(), accs: vec![sum(DType::F32, power)] },
-            store(k, vec![put(y, index, value)]),
+            Stage::Reduce { loops: k(V[1]), accs: vec![max] },
+            Stage::Reduce { loops: k(V[2]), accs: vec![sum(DType::F32, second)] },
+            store(k(V[3]), vec![put(y, index(V[3]), value)]),
         ],
     )
 }
@@ -293,27 +313,32 @@ fn layer_norm(rows: i64, columns: i64, multiple: i64) -> Case {
     let g = m.buffer(DType::F32, vec![c.clone()], Access::Read);
     let y = m.buffer(DType::F32, vec![r.clone(), c.clone()], Access::Write);
     let e = &mut m.desc.exprs;
-    let index = Index::zero().plus(V[0], c.clone()).plus(V[1], 1);
-    let v = e.load(DType::F32, x, index.clone());
+    let index = |k: LoopVar| Index::zero().plus(V[0], c.clone()).plus(k, 1);
+    let first = e.load(DType::F32, x, index(V[1]));
     let size = e.push(DType::I64, Expr::Size(c.clone()));
     let count = e.cast(size, DType::F32, CastMode::Round);
     let total = e.push(DType::F32, Expr::Acc { stage: 0, acc: 0 });
     let mean = e.binary(Binary::Div, total, count);
-    let centred = e.binary(Binary::Sub, v, mean);
-    let square = e.binary(Binary::Mul, centred, centred);
+    let centred = |e: &mut Exprs, k: LoopVar| {
+        let v = e.load(DType::F32, x, index(k));
+        e.binary(Binary::Sub, v, mean)
+    };
+    let second = centred(e, V[2]);
+    let square = e.binary(Binary::Mul, second, second);
     let squares = e.push(DType::F32, Expr::Acc { stage: 1, acc: 0 });
     let variance = e.binary(Binary::Div, squares, count);
     let eps = e.float(DType::F32, 1e-5);
     let shifted = e.binary(Binary::Add, variance, eps);
     let scale = e.unary(Unary::Rsqrt, shifted);
-    let gain = e.load(DType::F32, g, at(&[(V[1], 1)]));
-    let value = e.binary(Binary::Mul, centred, scale);
+    let gain = e.load(DType::F32, g, at(&[(V[3], 1)]));
+    let third = centred(e, V[3]);
+    let value = e.binary(Binary::Mul, third, scale);
     let value = e.binary(Binary::Mul, value, gain);
-    let k = vec![Loop::new(V[1], c.clone())];
+    let k = |v: LoopVar| vec![Loop::new(v, c.clone())];
     let stages = vec![
-        Stage::Reduce { loops: k.clone(), accs: vec![sum(DType::F32, v)] },
-        Stage::Reduce { loops: k.clone(), accs: vec![sum(DType::F32, square)] },
-        store(k, vec![put(y, index, value)]),
+        Stage::Reduce { loops: k(V[1]), accs: vec![sum(DType::F32, first)] },
+        Stage::Reduce { loops: k(V[2]), accs: vec![sum(DType::F32, square)] },
+        store(k(V[3]), vec![put(y, index(V[3]), value)]),
     ];
     m.done(Body::Nest(Nest { parallel: vec![Loop::new(V[0], r)], stages }))
 }

@@ -1,5 +1,7 @@
-//! Kernel descriptions under test: [`oracle`], an interpreter of them, and [`cases`], descriptions of every kind to run. Shared by the tests of
+//! Kernel descriptions under test: [`oracle`], an interpreter of them, and [`cases`], descriptions of every kind to run, and
+//! [`random`], any number of nests. Shared by the tests of
 //! both backends; knows no backend.
 
 pub mod cases;
 pub mod oracle;
+pub mod random;

@@ -5,7 +5,7 @@ use crate::lower::Session;
 use crate::select::{Family, select, select_generic};
 use std::path::{Path, PathBuf};
 use tricot_kernel_tests::cases::{self, Case};
-use tricot_kernel_tests::oracle;
+use tricot_kernel_tests::{oracle, random};
 use tricot_types::Diagnostic;
 
 /// Only cases whose names contain this, for work on one of them.
@@ -15,7 +15,7 @@ fn chosen(cases: Vec<Case>) -> Vec<Case> {
 }
 
 fn emulated(case: &Case) -> Result<f64, String> {
-    crate::check::check(&case.desc).map_err(|d| d.to_string())?;
+    crate::check::check(&case.desc).map_err(|d| format!("{d:?}"))?;
     let family = select_generic(&case.desc, &case.symbols).ok_or("no generic family takes it")?;
     let inputs = case.inputs();
     let encode = |(values, b): (&Vec<oracle::Num>, &tricot_kernel::Buffer)| oracle::encode(b.dtype, values);
@@ -28,9 +28,8 @@ fn emulated(case: &Case) -> Result<f64, String> {
     case.check(&case.expected(&inputs), &got).map_err(|e| format!("{} ({e})", family.choice()))
 }
 
-#[test]
-fn every_case_agrees_with_the_oracle_when_emulated() {
-    let cases = chosen(cases::small());
+/// Runs cases, each to its end or its panic, and lists what fails.
+fn run_all(cases: &[Case]) {
     let failures: Vec<String> = cases
         .iter()
         .filter_map(|case| {
@@ -43,6 +42,17 @@ fn every_case_agrees_with_the_oracle_when_emulated() {
         })
         .collect();
     assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn every_case_agrees_with_the_oracle_when_emulated() {
+    run_all(&chosen(cases::small()));
+}
+
+#[test]
+fn random_nests_agree_exactly_when_emulated() {
+    let count = std::env::var("TRICOT_RANDOM_NESTS").ok().and_then(|n| n.parse().ok()).unwrap_or(60);
+    run_all(&chosen((0..count).map(random::case).collect()));
 }
 
 /// Assembles a case with a family and writes `<name>.json` and `<name>.cubin` if there is a folder.
