@@ -6,12 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tricot_dialects::{Constant, Module};
 use tricot_import::{ImportOptions, import_onnx_bytes};
 use tricot_types::{DType, Diagnostic, Place};
 
 /// Runs a module: inputs by name, outputs in the order of `@main`.
-pub type Execute<'a> = &'a dyn Fn(&Module, &[(String, Constant)]) -> Result<Vec<Constant>, String>;
+pub type Execute<'a> = &'a (dyn Fn(&Module, &[(String, Constant)]) -> Result<Vec<Constant>, String> + Sync);
 
 /// What became of the cases.
 #[derive(Default, Debug)]
@@ -55,9 +56,26 @@ pub fn run(folder: &Path, filter: &str, execute: Execute) -> std::io::Result<Sum
         }
     }
     names.sort();
+    // Cases are small: one a thread keeps every core busy. Results are gathered in name order.
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = vec![];
+        while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let one = std::panic::AssertUnwindSafe(|| case(&folder.join(name), execute));
+            let outcome = std::panic::catch_unwind(one).unwrap_or_else(|_| Err("the case panicked".into()));
+            done.push((name.clone(), outcome));
+        }
+        done
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    let mut done: Vec<(String, Result<Outcome, String>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().flat_map(|w| w.join().expect("panics are caught")).collect()
+    });
+    done.sort_by(|a, b| a.0.cmp(&b.0));
     let mut summary = Summary::default();
-    for name in names {
-        match case(&folder.join(&name), execute) {
+    for (name, outcome) in done {
+        match outcome {
             Ok(Outcome::Passed { fixed }) => {
                 summary.fixed += usize::from(fixed);
                 summary.passed.push(name);

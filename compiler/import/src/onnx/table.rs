@@ -4,8 +4,8 @@
 
 use super::call::{Call, Res};
 use super::ctx::Ctx;
-use super::ops::{access, activation, attention, control, conv, elementwise, linear, loss, norm, pool};
-use super::ops::{quant, rearrange, recurrent, reduce, resize, sampling, shape, signal};
+use super::ops::{access, activation, attention, classical, control, conv, deform, elementwise, linear, loss};
+use super::ops::{norm, pool, quant, rearrange, recurrent, reduce, resize, sampling, shape, signal, state, training};
 use tricot_dialects::ValueId;
 use tricot_types::{DType, Diagnostic};
 
@@ -197,10 +197,10 @@ pub const TABLE: &[Entry] = &[
     row("RMSNormalization", 23, FLOAT, norm::rms_norm),
     // Attention and recurrence.
     row("Attention", 23, FLOAT_MASK, attention::attention),
-    row("CausalConvWithState", 27, FLOAT, recurrent::causal_conv),
+    row("CausalConvWithState", 27, FLOAT, state::causal_conv),
     row("GRU", 7, FLOAT_AT, recurrent::recurrent),
     row("LSTM", 7, FLOAT_AT, recurrent::recurrent),
-    row("LinearAttention", 27, FLOAT, recurrent::linear_attention),
+    row("LinearAttention", 27, FLOAT, state::linear_attention),
     row("RNN", 7, FLOAT_AT, recurrent::recurrent),
     row("RotaryEmbedding", 23, FLOAT_AT, attention::rotary),
     row("SwiGLU", 28, FLOAT, attention::swiglu),
@@ -211,7 +211,7 @@ pub const TABLE: &[Entry] = &[
     row("CenterCropPad", 18, PLAIN, rearrange::center_crop_pad),
     row("Col2Im", 18, NUMBER, rearrange::col2im),
     row("DFT", 17, FLOAT_AT, signal::dft),
-    part("DeformConv", 19, FLOAT, "two dimensions", sampling::deform_conv),
+    part("DeformConv", 19, FLOAT, "two dimensions", deform::deform_conv),
     part("Det", 11, FLOAT, "matrices up to 6 by 6", rearrange::det),
     row("GridSample", 16, FLOAT, sampling::grid_sample),
     row("HammingWindow", 17, NUMBER, signal::window),
@@ -225,9 +225,9 @@ pub const TABLE: &[Entry] = &[
     // Losses and training.
     row("NegativeLogLikelihoodLoss", 12, FLOAT_AT, loss::negative_log_likelihood),
     row("SoftmaxCrossEntropyLoss", 12, FLOAT_AT, loss::softmax_cross_entropy),
-    Entry { domain: "ai.onnx.preview.training", ..row("Adagrad", 1, FLOAT_AT, quant::optimiser) },
-    Entry { domain: "ai.onnx.preview.training", ..row("Adam", 1, FLOAT_AT, quant::optimiser) },
-    Entry { domain: "ai.onnx.preview.training", ..row("Momentum", 1, FLOAT_AT, quant::optimiser) },
+    Entry { domain: "ai.onnx.preview.training", ..row("Adagrad", 1, FLOAT_AT, training::optimiser) },
+    Entry { domain: "ai.onnx.preview.training", ..row("Adam", 1, FLOAT_AT, training::optimiser) },
+    Entry { domain: "ai.onnx.preview.training", ..row("Momentum", 1, FLOAT_AT, training::optimiser) },
     // Quantised.
     row("ConvInteger", 10, INT, quant::conv_integer),
     row("DequantizeLinear", 10, ANY, quant::dequantize),
@@ -237,8 +237,8 @@ pub const TABLE: &[Entry] = &[
     row("QLinearMatMul", 10, NUMBER, quant::qlinear_matmul),
     row("QuantizeLinear", 10, ANY, quant::quantize),
     // Classical models.
-    Entry { domain: "ai.onnx.ml", ..row("ArrayFeatureExtractor", 1, NUMBER, quant::array_feature_extractor) },
-    Entry { domain: "ai.onnx.ml", ..row("Binarizer", 1, NUMBER, quant::binarizer) },
+    Entry { domain: "ai.onnx.ml", ..row("ArrayFeatureExtractor", 1, NUMBER, classical::array_feature_extractor) },
+    Entry { domain: "ai.onnx.ml", ..row("Binarizer", 1, NUMBER, classical::binarizer) },
     // Control flow that is decided at import.
     part("If", 1, BOOL, "conditions known at import", control::if_),
     part("Loop", 1, ANY, "trip counts and conditions known at import", control::loop_),

@@ -3,8 +3,10 @@
 pub mod access;
 pub mod activation;
 pub mod attention;
+pub mod classical;
 pub mod control;
 pub mod conv;
+pub mod deform;
 pub mod elementwise;
 pub mod linear;
 pub mod loss;
@@ -18,3 +20,5 @@ pub mod resize;
 pub mod sampling;
 pub mod shape;
 pub mod signal;
+pub mod state;
+pub mod training;
