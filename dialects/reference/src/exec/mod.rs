@@ -7,12 +7,13 @@ mod elementwise;
 mod fold;
 mod movement;
 
-use crate::array::{Array, pairs, row_major};
+use crate::array::{Array, row_major};
 use crate::boxes::{Range, folded, is_view, sliceable, whole};
 use crate::lower::{Call, Program, Value, bind, lower};
 use crate::plan::{Source, Step, cut, last_reads, plan};
 use crate::tensor::{Data, Tensor};
 use crate::{Mode, Options};
+use rayon::prelude::*;
 use std::collections::BTreeSet;
 use tricot_dialects::scalar::round_float;
 use tricot_dialects::{Module, ScalarFn};
@@ -38,6 +39,9 @@ pub fn evaluate(module: &Module, inputs: &[Tensor], options: &Options) -> Result
     let outputs = program.outputs.clone();
     Ok(outputs.iter().map(|v| run.take(*v)).collect())
 }
+
+/// Bytes that a part of a value too large to store takes, as far as possible.
+const PART: u64 = 128 << 20;
 
 struct Run<'a> {
     program: &'a Program,
@@ -122,8 +126,15 @@ impl<'a> Run<'a> {
             let steps = plan(self.program, c, whole(shape), folds, &stored);
             return Ok(self.steps(&steps, true));
         }
-        let budget = self.options.memory_cap / 2;
-        let (lengths, fold_lengths, peak) = cut(self.program, c, budget, &stored);
+        // Small parts stay in cache and in memory the allocator keeps; the cap allows larger ones where they must be. As many
+        // parts as there are threads are computed at a time.
+        let cap = self.options.memory_cap / 2;
+        let small = (cap / rayon::current_num_threads() as u64).min(PART);
+        let mut found = cut(self.program, c, small, &stored);
+        if found.2 > small {
+            found = cut(self.program, c, cap, &stored);
+        }
+        let (lengths, fold_lengths, peak) = found;
         if peak > self.options.memory_cap {
             let message =
                 format!("computing `{}` takes {peak} bytes, the cap is {}", call.op.name, self.options.memory_cap);
@@ -142,7 +153,7 @@ impl<'a> Run<'a> {
         // Positions only; the buffer is `out`.
         let frame = Array { data: Default::default(), offset: 0, strides: row_major(shape), shape: shape.clone() };
         let fold_sizes: Vec<usize> = folds.iter().map(|f| f.1).collect();
-        for part in grid(shape, &lengths) {
+        let one = |part: &Vec<Range>| {
             let mut sum: Option<Array> = None;
             for fold in grid(&fold_sizes, &fold_lengths) {
                 let steps = plan(self.program, c, part.clone(), fold, &stored);
@@ -152,12 +163,15 @@ impl<'a> Run<'a> {
                     Some(old) => self.combine(call, old, piece),
                 });
             }
-            let sum = self.round(call.types[0].0, sum.expect("at least one part"));
-            let place = frame.part(&part);
-            match &mut out {
-                Data::Float(v) => pairs(&place, &sum, |t, s| v[t] = sum.f()[s]),
-                Data::Int(v) => pairs(&place, &sum, |t, s| v[t] = sum.i()[s]),
-            }
+            self.round(call.types[0].0, sum.expect("at least one part"))
+        };
+        let parts = grid(shape, &lengths);
+        let pieces: Vec<Array> = match peak <= small {
+            true => parts.par_iter().map(one).collect(),
+            false => parts.iter().map(one).collect(),
+        };
+        for (part, piece) in parts.iter().zip(&pieces) {
+            movement::write(&mut out, &frame.part(part), piece);
         }
         Ok(vec![Array::new(shape.clone(), out)])
     }
