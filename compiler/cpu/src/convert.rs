@@ -151,7 +151,9 @@ impl Emit<'_> {
         let dtype = x.dtype;
         self.map(dtype, &x, |e, v| {
             let bits = e.encode_small(v, format);
-            e.decode_small(bits, format)
+            let rounded = e.decode_small(bits, format);
+            e.encoded.insert(rounded, bits);
+            rounded
         })
     }
 
@@ -239,7 +241,10 @@ impl Emit<'_> {
                 e.bits(ty, v)
             }),
             Class::F32 => match small(x.dtype) {
-                Some(format) => self.map(DType::I32, x, |e, v| e.encode_small(v, format)),
+                Some(format) => self.map(DType::I32, x, |e, v| match e.encoded.get(&v) {
+                    Some(bits) => *bits,
+                    None => e.encode_small(v, format),
+                }),
                 None => self.map(DType::I32, x, |e, v| {
                     let ty = e.b.func.dfg.value_type(v).as_int();
                     e.bits(ty, v)

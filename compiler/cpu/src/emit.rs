@@ -95,6 +95,8 @@ pub struct Emit<'a> {
     pub error: Option<Diagnostic>,
     /// Block to jump to with a status when scratch memory cannot be had.
     pub fail: Option<Block>,
+    /// Memory bits of registers that were just rounded to a small float: a store need not round again.
+    pub encoded: HashMap<Value, Value>,
     /// Guards known to hold where code is being emitted.
     pub assumed: BTreeSet<ExprId>,
     /// Eight bytes that may always be read, for guarded loads.
@@ -200,6 +202,7 @@ impl<'a> Emit<'a> {
             polys: vec![HashMap::new()],
             error: None,
             fail: None,
+            encoded: HashMap::new(),
             assumed: BTreeSet::new(),
             spare_slot: None,
         }

@@ -67,7 +67,8 @@ pub fn compile(desc: &KernelDesc, nest: &Nest, isa: &dyn TargetIsa, text: bool) 
     let mut cost = Poly::default();
     for stage in &nest.stages {
         let nodes = reachable(&exprs, &stage_roots(stage)).len() as i64 + 2;
-        cost = cost + points_of(stage_loops(stage)) * Poly::constant(nodes);
+        let dynamic = stage_loops(stage).iter().filter(|l| matches!(l.extent, Extent::Dynamic(_))).count();
+        cost = cost + points_of(stage_loops(stage)) * Poly::constant(nodes * 16i64.pow(dynamic.min(4) as u32));
     }
     if let Some(v) = &vector {
         let each = if chunked { Poly::constant(chunk) } else { size_of(v) };

@@ -265,6 +265,11 @@ impl Emit<'_> {
                 self.lanewise(dtype, &[a, b], |e, v| e.divide(op, &v[0], &v[1]))
             }
             Binary::Pow => self.lanewise(dtype, &[a, b], |e, v| e.int_power(&v[0], &v[1])),
+            Binary::Atan2 => {
+                let (x, y) = (self.cast(a, DType::F64, CastMode::Round), self.cast(b, DType::F64, CastMode::Round));
+                let angle = self.function2("atan2", &x, &y);
+                return self.cast(&angle, dtype, CastMode::Round);
+            }
             _ => self.unsupported(format!("`{op:?}` on {dtype}"), dtype),
         };
         self.normalised(out)

@@ -92,7 +92,7 @@ macro_rules! int_gemm {
             b_rs: isize,
             b_cs: isize,
         ) {
-            // Eight columns and four rows of sums stay in registers; the inner loop is a broadcast times a row.
+            // Four rows of sixteen sums stay in registers; the inner loop is a broadcast times a row.
             const ROWS: usize = 4;
             const COLS: usize = 16;
             for i0 in (0..m).step_by(ROWS) {
@@ -141,6 +141,49 @@ unsafe fn fill_zero<T: Default>(m: usize, n: usize, dst: *mut T, rs: isize, cs: 
         for j in 0..n as isize {
             // SAFETY: inside the m by n matrix the caller passed.
             unsafe { dst.offset(i * rs + j * cs).write(T::default()) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_multiply_at_any_stride() {
+        for (m, n, k) in [(1, 1, 1), (5, 17, 9), (4, 16, 3), (3, 40, 0)] {
+            for transposed in [false, true] {
+                for accumulate in [0, 1] {
+                    let a: Vec<i32> = (0..m * k).map(|i| (i * 7919 % 201) as i32 - 100).collect();
+                    let b: Vec<i32> = (0..n * k).map(|i| (i * 104_729 % 201) as i32 - 100).collect();
+                    let mut c = vec![5i32; m * n];
+                    let (b_rs, b_cs) = if transposed { (1, k) } else { (n, 1) };
+                    // SAFETY: the strides describe the vectors above.
+                    unsafe {
+                        gemm_i32(
+                            m,
+                            n,
+                            k,
+                            c.as_mut_ptr(),
+                            n as isize,
+                            1,
+                            accumulate,
+                            a.as_ptr(),
+                            k as isize,
+                            1,
+                            b.as_ptr(),
+                            b_rs as isize,
+                            b_cs as isize,
+                        );
+                    }
+                    for i in 0..m {
+                        for j in 0..n {
+                            let sum: i32 = (0..k).map(|p| a[i * k + p] * b[p * b_rs + j * b_cs]).sum();
+                            assert_eq!(c[i * n + j], sum + 5 * accumulate as i32, "{m} {n} {k} at {i} {j}");
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -110,3 +110,41 @@ fn has_feature(name: &str) -> bool {
 fn has_feature(_: &str) -> bool {
     false
 }
+
+#[cfg(all(test, target_arch = "x86_64", unix))]
+mod tests {
+    use super::*;
+    use tricot_types::Poly;
+
+    fn launch(offset: u64) -> CpuLaunch {
+        CpuLaunch { offset, scratch: Poly::default() }
+    }
+
+    #[test]
+    fn code_is_mapped_and_called() {
+        // int3; mov eax, [rdx]; mov rcx, [rsi]; mov [rcx], eax; xor eax, eax; ret
+        let bytes = [0xcc, 0x8b, 0x02, 0x48, 0x8b, 0x0e, 0x89, 0x01, 0x31, 0xc0, 0xc3];
+        let code = CpuCode::map(&bytes, &["x86_64".into()]).unwrap();
+        let mut out = [0u8; 4];
+        // SAFETY: the code above stores the first symbol in the first buffer.
+        unsafe { code.call(&launch(1), &[out.as_mut_ptr()], &[0x1234]) }.unwrap();
+        assert_eq!(u32::from_le_bytes(out), 0x1234);
+        let outside = unsafe { code.call(&launch(11), &[], &[]) };
+        assert_eq!(outside.unwrap_err().code, "TC0852");
+    }
+
+    #[test]
+    fn a_failing_kernel_is_an_error() {
+        // mov eax, 1; ret
+        let code = CpuCode::map(&[0xb8, 1, 0, 0, 0, 0xc3], &[]).unwrap();
+        assert_eq!(unsafe { code.call(&launch(0), &[], &[]) }.unwrap_err().code, "TC0853");
+    }
+
+    #[test]
+    fn every_missing_feature_is_named() {
+        let wanted = ["sse3".to_string(), "mmx9".to_string(), "avx1024".to_string()];
+        let error = CpuCode::map(&[0xc3], &wanted).unwrap_err();
+        assert_eq!(error.code, "TC0850");
+        assert!(error.message.contains("mmx9, avx1024") && !error.message.contains("sse3"), "{error}");
+    }
+}

@@ -106,3 +106,46 @@ pub(super) unsafe extern "C" fn scratch(bytes: i64) -> *mut u8 {
         block.at
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    const TOTAL: usize = 1000;
+    const GRAIN: i64 = 7;
+
+    unsafe extern "C" fn visit(context: *const u8, begin: i64, end: i64) {
+        assert_eq!(begin % GRAIN, 0);
+        // SAFETY: the test passes an array of `TOTAL` counters.
+        let counts = unsafe { std::slice::from_raw_parts(context.cast::<AtomicU32>(), TOTAL) };
+        counts[begin as usize..end as usize].iter().for_each(|c| {
+            c.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn every_point_runs_once() {
+        for threads in [1, 2, 5] {
+            let counts: Vec<AtomicU32> = (0..TOTAL).map(|_| AtomicU32::new(0)).collect();
+            let at = counts.as_ptr() as usize;
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            // SAFETY: see `visit`.
+            pool.install(|| unsafe { parallel_for(visit, at as *const u8, TOTAL as i64, GRAIN) });
+            assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "with {threads} threads");
+        }
+    }
+
+    #[test]
+    fn scratch_is_aligned_and_grows() {
+        for bytes in [0, 1, 100, 1 << 20, 10] {
+            // SAFETY: the block is ours until the next call.
+            unsafe {
+                let at = scratch(bytes);
+                assert_eq!(at as usize % ALIGN, 0);
+                std::ptr::write_bytes(at, 1, bytes as usize);
+            }
+        }
+        assert!(unsafe { scratch(i64::MAX) }.is_null() && unsafe { scratch(-1) }.is_null());
+    }
+}
