@@ -2,7 +2,7 @@
 //!
 //! Everything later works per function, so its cost grows with distinct blocks and not with depth. A block is a run of
 //! nodes that repeats with a fixed period in the graph's topological order. What differs between the repetitions, weights
-//! above all, becomes an argument.
+//! above all, becomes an argument. Only stacks that make up at least a third of the graph count.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -97,7 +97,9 @@ fn find(f: &Function) -> Option<Found> {
     }
     let (_, found) = best?;
     let work = order[found.start..found.start + found.period].iter().filter(|n| f.node(**n).op.name != "core.call");
-    (work.count() >= MIN_NODES).then_some(Found { order, ..found })
+    // A few equal convolutions are no stack: a call would only hide them from their neighbours.
+    let stack = found.count >= 3 && 3 * found.count * found.period >= order.len();
+    (stack && work.count() >= MIN_NODES).then_some(Found { order, ..found })
 }
 
 /// Distances at which runs of equal tokens recur, the most frequent and then the shortest first.

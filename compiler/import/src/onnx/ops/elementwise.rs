@@ -2,6 +2,7 @@
 
 use crate::onnx::call::{Call, Res, bad_attribute, misfit};
 use crate::onnx::ctx::Ctx;
+use crate::onnx::eval::Data;
 use crate::onnx::tensor::{dtype, unsupported_dtype};
 use tricot_dialects::{Attr, ValueId};
 use tricot_types::{DType, Diagnostic};
@@ -100,6 +101,14 @@ pub fn modulo(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
 pub fn pow(c: &mut Ctx, call: &Call) -> Res<Vec<ValueId>> {
     let (a, mut b) = (call.input(0)?, call.input(1)?);
     let (base, exponent) = (c.dtype(a), c.dtype(b));
+    // Exporters write squares as powers.
+    let two = |data: &Data| match data {
+        Data::Floats(v) => v[..] == [2.0],
+        Data::Ints(v) => v.len() == 1 && v[0].as_constant() == Some(2),
+    };
+    if c.rank(b) <= c.rank(a) && c.known(b).is_some_and(|k| two(&k.data)) {
+        return Ok(vec![c.b.map("square", &[a])?]);
+    }
     if base.is_int() && exponent.is_float() {
         let (a, b) = (c.b.cast(a, DType::F64)?, c.b.cast(b, DType::F64)?);
         let p = c.map("pow", &[a, b])?;
