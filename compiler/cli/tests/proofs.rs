@@ -1,6 +1,7 @@
 //! Rewriting as the command line shows it: found, explained, proved; and a tampered proof refused.
 
 use crate::{refused, stdout, text};
+use serde_json::Value;
 
 const BLOCK: &str = "examples/simplex/block.onnx";
 
@@ -37,23 +38,30 @@ fn the_proof_holds_and_a_tampered_one_does_not() {
     ]);
     let proof = dump.join("cpu.proof");
     stdout(&["verify", text(&proof), "--source", BLOCK]);
-    let whole = std::fs::read_to_string(&proof).unwrap();
-    let lines: Vec<&str> = whole.lines().collect();
+    let whole: Value = serde_json::from_str(&std::fs::read_to_string(&proof).unwrap()).unwrap();
+    let count = steps(&mut whole.clone()).len();
+    assert!(count > 5, "the proof has {count} steps");
     let altered = folder.path().join("altered.proof");
-    let mut refusals = 0;
-    let steps: Vec<usize> = (0..lines.len()).filter(|i| lines[*i].trim_start().starts_with("step")).collect();
-    assert!(!steps.is_empty(), "the proof has no steps");
-    for at in &steps {
-        let mut shorter = lines.clone();
-        shorter.remove(*at);
-        std::fs::write(&altered, shorter.join("\n") + "\n").unwrap();
+    let refuses = |what: &str, edit: &dyn Fn(&mut Value)| {
+        let mut proof = whole.clone();
+        edit(&mut proof);
+        assert_ne!(proof, whole, "{what} changes nothing");
+        std::fs::write(&altered, proof.to_string()).unwrap();
         let out = crate::tricot(&["verify", text(&altered), "--source", BLOCK]);
-        assert_eq!(out.status.code(), Some(1), "accepted without `{}`", lines[*at]);
-        refusals += 1;
+        assert_eq!(out.status.code(), Some(1), "accepted with {what}: {}", String::from_utf8_lossy(&out.stdout));
+    };
+    for at in 0..count {
+        refuses(&format!("step {at} removed"), &|p| drop(steps(p).remove(at)));
+        refuses(&format!("the rule of step {at} renamed"), &|p| steps(p)[at]["rule"] = "pow-two ".into());
     }
-    assert_eq!(refusals, steps.len());
-    std::fs::write(&altered, whole.replacen("24", "25", 1)).unwrap();
-    let out = crate::tricot(&["verify", text(&altered), "--source", BLOCK]);
-    assert_eq!(out.status.code(), Some(1), "accepted with a window altered");
+    refuses("a condition altered", &|p| {
+        let step = steps(p).iter_mut().find(|s| s["rule"] == "trilinear-attention").expect("the raising step");
+        step["conditions"]["w1"] = "25".into();
+    });
     refused(&["verify", text(&folder.path().join("nowhere.proof"))], "TC0900");
+}
+
+/// The steps of the proof's one function.
+fn steps(proof: &mut Value) -> &mut Vec<Value> {
+    proof["functions"][0]["steps"].as_array_mut().expect("a list of steps")
 }
