@@ -35,6 +35,10 @@ pub fn build(args: &Build) -> Outcome {
         let (shown, rest): (dump::Files, dump::Files) =
             files.into_iter().partition(|(name, _)| name.ends_with(&format!("{last}.{}", last.extension())));
         files = rest;
+        // The proof belongs to the rewritten graph; it is kept where a folder was asked for.
+        if args.dump_dir.is_none() {
+            files.retain(|name, _| !name.ends_with(".proof"));
+        }
         let mut out = std::io::stdout().lock();
         for text in shown.values() {
             write_out(&mut out, text)?;
