@@ -10,6 +10,7 @@ pub mod format;
 pub mod lin;
 mod masks;
 pub mod pattern;
+pub mod prod;
 pub mod proof;
 pub mod region;
 pub mod rules;

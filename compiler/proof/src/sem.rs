@@ -8,6 +8,8 @@
 //! rounded by one cast, as their definitions say.
 
 use crate::lin::{Atom, Atoms, Lin};
+pub use crate::prod::{Body, Factor, Prod, Soft};
+use crate::prod::{has_weight, leaf_terms, multiply, summed};
 use crate::region::Formula;
 use crate::term::{Bank, Head, TermId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,40 +19,6 @@ use tricot_types::Poly;
 
 /// Logits at most this weigh nothing beside any kept one: `exp` of the difference is 0 in every float type.
 pub const NEVER: f64 = -3.0e4;
-
-/// A product of elements, summed over some atoms.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Prod {
-    pub coefficient: f64,
-    pub sums: Vec<Atom>,
-    pub factors: Vec<Factor>,
-}
-
-/// A factor of a product.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Factor {
-    /// An element of a term that is not looked into.
-    Element { term: TermId, index: Vec<Lin> },
-    /// A softmax weight.
-    Soft(Box<Soft>),
-}
-
-/// A weight: `exp(logit at) / sum over bound of exp(logit)`.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Soft {
-    /// The reduced index, and where the weight is taken: pairs of equal range.
-    pub bound: Vec<(Lin, Lin)>,
-    pub body: Body,
-}
-
-/// Logits: a sum of products where the mask holds, negligible elsewhere.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Body {
-    pub terms: Vec<Prod>,
-    pub mask: Formula,
-    /// The largest value masked entries may have; -inf where there are none.
-    pub fill: f64,
-}
 
 /// How far to look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -799,37 +767,4 @@ impl<'b> Sem<'b> {
         }
         changed
     }
-}
-
-/// Every term a product reads elements of.
-fn leaf_terms(p: &Prod, out: &mut Vec<TermId>) {
-    for f in &p.factors {
-        match f {
-            Factor::Element { term, .. } => out.push(*term),
-            Factor::Soft(soft) => soft.body.terms.iter().for_each(|t| leaf_terms(t, out)),
-        }
-    }
-}
-
-fn has_weight(p: &Prod) -> bool {
-    p.factors.iter().any(|f| matches!(f, Factor::Soft(_)))
-}
-
-/// `by` times the product of `parts`, summed over the atoms of `over`.
-fn summed(by: f64, over: &[&Lin], parts: Vec<Prod>) -> Prod {
-    let mut out = multiply(parts);
-    out.coefficient *= by;
-    out.sums.extend(over.iter().filter_map(|l| l.single()));
-    out
-}
-
-/// The product of products.
-fn multiply(parts: Vec<Prod>) -> Prod {
-    let mut out = Prod { coefficient: 1.0, sums: vec![], factors: vec![] };
-    for p in parts {
-        out.coefficient *= p.coefficient;
-        out.sums.extend(p.sums);
-        out.factors.extend(p.factors);
-    }
-    out
 }
