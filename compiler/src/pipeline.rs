@@ -110,7 +110,7 @@ impl Compiler {
             let compiled = report.time("codegen", || self.code(graph, &result, progress))?;
             if self.options.reaches(Stage::Plan) {
                 for variant in &mut result.variants {
-                    let plan = variant.schedule.clone().finish(&compiled)?;
+                    let plan = variant.schedule.finish(&compiled)?;
                     variant.plan = Some(Plan { symbols: variant.symbols.clone(), ..plan });
                 }
             }
