@@ -21,7 +21,12 @@ impl Source {
     /// Reads and verifies the model.
     pub fn load(&self) -> Result<Module, Vec<Diagnostic>> {
         match self.path.extension().and_then(|e| e.to_str()) {
-            Some("onnx") => tricot_import::import_onnx(&self.path, &tricot_import::ImportOptions::default()),
+            Some("onnx") => {
+                let mut module = tricot_import::import_onnx(&self.path, &tricot_import::ImportOptions::default())?;
+                // Repeated blocks become functions, so that each is rewritten once.
+                tricot_import::outline(&mut module);
+                Ok(module)
+            }
             _ => self.load_text(),
         }
     }

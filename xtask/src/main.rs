@@ -4,7 +4,6 @@
 
 mod demo;
 mod docs;
-mod mutations;
 mod run;
 mod setup;
 mod suites;
@@ -21,7 +20,6 @@ cargo xtask COMMAND
   conformance   the ONNX backend node cases on the cpu target
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
   tidy          the house rules a compiler does not check
-  mutations     prove that the snapshots can fail
   docs          write the generated pages of docs/
 ";
 
@@ -35,7 +33,6 @@ fn main() -> ExitCode {
         Some("no-llvm") => suites::without_llvm(),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
-        Some("mutations") => mutations::mutations(),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
