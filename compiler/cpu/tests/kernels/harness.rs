@@ -134,6 +134,7 @@ impl Case {
             bindings: self.sizes.clone(),
             bound: tolerance,
             data: (0.0, 1.0),
+            given: Default::default(),
         };
         case.check(&expected, &got).unwrap_or_else(|e| panic!("{}: {e}", self.desc.name));
     }
