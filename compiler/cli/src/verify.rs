@@ -11,10 +11,7 @@ use tricot_types::Diagnostic;
 
 pub fn verify(args: &Verify) -> Outcome {
     let source = match &args.source {
-        Some(path) => {
-            let set = if args.numerics { args.set.clone() } else { vec![] };
-            Some(models::load(&ModelArgs { model: path.clone(), weights: vec![], set })?)
-        }
+        Some(path) => Some(models::load(&ModelArgs { model: path.clone(), weights: vec![], set: vec![] })?),
         None => None,
     };
     let mut lines = vec![];
