@@ -29,7 +29,6 @@ pub fn conformance() -> Outcome {
     }
     check(cargo(&[
         "run",
-        "--release",
         "--quiet",
         "--package",
         "tricot-tests",
