@@ -21,6 +21,18 @@ fn ffn24() {
 }
 
 #[test]
+fn the_projections_of_a_block_are_one_product() {
+    let targets: &[&str] = if cfg!(feature = "sm90") { &["cpu", "sm_90a"] } else { &["cpu"] };
+    for target in targets {
+        let model = "examples/simplex/block.onnx";
+        let schedule = stdout(&["build", model, "--target", target, "--emit", "schedule", "--stop-after", "schedule"]);
+        let launches = |kind: &str| schedule.lines().filter(|l| l.starts_with(&format!("launch {kind}"))).count();
+        // The five projections, the output's, and the two of the feed-forward part.
+        assert_eq!((launches("contraction"), launches("attention")), (4, 1), "{target}: {schedule}");
+    }
+}
+
+#[test]
 fn a_build_reports_its_stages_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = folder.path().join("m.tricot");

@@ -14,6 +14,7 @@ mod flat;
 mod fold;
 mod group;
 mod memory;
+mod merge;
 mod nest;
 mod order;
 mod plan;
@@ -23,6 +24,7 @@ mod special;
 pub mod text;
 mod winograd;
 
+use flat::Flat;
 use fold::Effort;
 use std::collections::BTreeMap;
 use tricot_dialects::{Constant, Module};
@@ -106,9 +108,19 @@ pub fn estimate(module: &Module, options: &ScheduleOptions) -> Result<f64, Vec<D
 fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
     let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
     if options.fuse {
+        let rates = Rates::named(&options.target);
+        let seconds = |trial: &Flat| Some(cost::seconds(&lay_out(trial.clone(), true, Effort::Outline).ok()?, &rates));
+        flat = merge::merge(flat, &seconds);
+    }
+    lay_out(flat, options.fuse, effort)
+}
+
+/// From a flat graph to kernels and their plan.
+fn lay_out(mut flat: Flat, fuse: bool, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
+    if fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
     }
-    let kernels = group::group(&flat, options.fuse)?;
+    let kernels = group::group(&flat, fuse)?;
     let schedule = plan::plan(&flat, kernels)?;
     let faults: Vec<Diagnostic> =
         schedule.kernels.iter().filter_map(|k| tricot_kernel::verify::verify(k).err()).flatten().collect();

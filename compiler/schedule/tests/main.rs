@@ -3,5 +3,6 @@
 mod anchors;
 mod costs;
 mod fusion;
+mod merging;
 mod ops;
 mod support;
