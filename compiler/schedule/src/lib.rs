@@ -18,11 +18,14 @@ mod merge;
 mod nest;
 mod order;
 mod plan;
+mod prepack;
 mod scalar;
 mod sparse;
 mod special;
 pub mod text;
 mod winograd;
+
+pub use prepack::Recipe;
 
 use flat::Flat;
 use fold::Effort;
@@ -59,6 +62,8 @@ pub struct Schedule {
     pub arena_bytes: Poly,
     /// Constants the plan's weight buffers name, by entry name.
     pub weights: BTreeMap<String, Constant>,
+    /// How weights come from others, by entry name, where the target likes another layout.
+    pub prepack: BTreeMap<String, Recipe>,
 }
 
 impl PartialEq for Schedule {
@@ -71,6 +76,7 @@ impl PartialEq for Schedule {
             && self.steps == other.steps
             && self.arena_bytes == other.arena_bytes
             && weights(self) == weights(other)
+            && self.prepack == other.prepack
     }
 }
 
@@ -109,19 +115,26 @@ fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Resu
     let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
     if options.fuse {
         let rates = Rates::named(&options.target);
-        let seconds = |trial: &Flat| Some(cost::seconds(&lay_out(trial.clone(), true, Effort::Outline).ok()?, &rates));
-        flat = merge::merge(flat, &seconds);
+        let outline = |trial: &Flat| lay_out(trial.clone(), options, Effort::Outline).ok();
+        flat = merge::merge(flat, &|trial| Some(cost::seconds(&outline(trial)?, &rates)));
     }
-    lay_out(flat, options.fuse, effort)
+    lay_out(flat, options, effort)
 }
 
 /// From a flat graph to kernels and their plan.
-fn lay_out(mut flat: Flat, fuse: bool, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
-    if fuse {
+fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
+    let mut recipes = BTreeMap::new();
+    if options.fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
     }
-    let kernels = group::group(&flat, fuse)?;
-    let schedule = plan::plan(&flat, kernels)?;
+    // Layouts do not enter the cost, and an outline lacks the constants.
+    if options.fuse && effort == Effort::Full {
+        recipes = prepack::prepack(&mut flat, &options.target).map_err(|d| vec![d])?;
+    }
+    let kernels = group::group(&flat, options.fuse)?;
+    let mut schedule = plan::plan(&flat, kernels)?;
+    let entries = recipes.into_iter().map(|(hash, recipe)| (plan::weight_entry(hash), recipe));
+    schedule.prepack = entries.filter(|(name, _)| schedule.weights.contains_key(name)).collect();
     let faults: Vec<Diagnostic> =
         schedule.kernels.iter().filter_map(|k| tricot_kernel::verify::verify(k).err()).flatten().collect();
     if faults.is_empty() { Ok(schedule) } else { Err(faults) }

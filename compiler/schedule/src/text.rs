@@ -2,10 +2,11 @@
 //!
 //! Weights are named by content. Small ones carry their bytes; larger ones are looked up when the text is read.
 
-use crate::{Schedule, ScheduledStep};
+use crate::plan::weight_entry;
+use crate::{Recipe, Schedule, ScheduledStep};
 use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
-use tricot_dialects::{Constant, ConstantStore};
+use tricot_dialects::{Constant, ConstantStore, Hash};
 use tricot_kernel::text::{ParseError, Reader};
 use tricot_plan::{BufferId, PlanBuffer, Storage};
 use tricot_types::{Diagnostic, Source, Symbol, SymbolInfo};
@@ -26,6 +27,10 @@ impl Display for Schedule {
         for (name, c) in &self.weights {
             write!(f, "weight {} {}", quote(name), c.dtype)?;
             c.shape.iter().try_for_each(|d| write!(f, " {d}"))?;
+            if let Some(recipe) = self.prepack.get(name) {
+                write!(f, " prepack {} transposed", quote(&weight_entry(recipe.of)))?;
+                recipe.perm.iter().try_for_each(|p| write!(f, " {p}"))?;
+            }
             if c.bytes().len() <= INLINE_BYTES {
                 let hex = c.bytes().iter().fold(String::new(), |mut s, b| {
                     let _ = write!(s, "{b:02x}");
@@ -102,6 +107,17 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
         while r.next_is_digit() {
             shape.push(r.number()?);
         }
+        let mut recipe = None;
+        if r.take("prepack") {
+            let of = r.quoted()?;
+            r.expect("transposed")?;
+            let mut perm = vec![];
+            while r.next_is_digit() {
+                perm.push(r.number()?);
+            }
+            let Some(of) = hash_of(&of) else { return r.fail(format!("`{of}` is no weight")) };
+            recipe = Some(Recipe { of, perm });
+        }
         let constant = match r.take("=") {
             true => {
                 let hex = r.quoted()?;
@@ -110,11 +126,14 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
                 bytes.and_then(|b| Constant::new(dtype, shape, Arc::new(b)))
             }
             false => {
-                let hash = name.strip_prefix("weights/").and_then(|h| h.parse().ok());
-                let found = hash.and_then(|h| constants.get(h)).cloned();
+                let packed = recipe.as_ref().and_then(|r| r.run(constants.get(r.of)?));
+                let found = hash_of(&name).and_then(|h| constants.get(h)).cloned().or(packed);
                 found.filter(|c| c.dtype == dtype && c.shape == shape)
             }
         };
+        if let Some(recipe) = recipe {
+            s.prepack.insert(name.clone(), recipe);
+        }
         match constant {
             Some(c) => s.weights.insert(name, c),
             None => return r.fail(format!("weight `{name}` is neither written out nor in the model's constants")),
@@ -163,6 +182,11 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
         s.kernels.push(r.kernel()?);
     }
     Ok(s)
+}
+
+/// The content a weight's entry is named by.
+fn hash_of(entry: &str) -> Option<Hash> {
+    entry.strip_prefix("weights/")?.parse().ok()
 }
 
 /// Numbers and names must mean something.

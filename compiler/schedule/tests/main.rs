@@ -5,4 +5,5 @@ mod costs;
 mod fusion;
 mod merging;
 mod ops;
+mod prepacking;
 mod support;
