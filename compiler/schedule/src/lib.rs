@@ -5,6 +5,7 @@
 
 mod attention;
 mod bag;
+mod check;
 mod collapse;
 mod contraction;
 mod coords;
@@ -13,6 +14,7 @@ mod eval;
 mod flat;
 mod fold;
 mod group;
+mod interface;
 mod memory;
 mod merge;
 mod nest;
@@ -25,6 +27,7 @@ mod special;
 pub mod text;
 mod winograd;
 
+pub use interface::Interface;
 pub use prepack::Recipe;
 
 use flat::Flat;
@@ -54,6 +57,7 @@ impl Default for ScheduleOptions {
 /// Kernels, buffers and steps of one module.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
+    pub interface: Interface,
     pub symbols: SymbolTable,
     /// Distinct kernels in order of first use.
     pub kernels: Vec<KernelDesc>,
@@ -70,7 +74,8 @@ impl PartialEq for Schedule {
     /// Constants are equal by content.
     fn eq(&self, other: &Schedule) -> bool {
         let weights = |s: &Schedule| s.weights.iter().map(|(n, c)| (n.clone(), c.hash())).collect::<Vec<_>>();
-        self.symbols == other.symbols
+        self.interface == other.interface
+            && self.symbols == other.symbols
             && self.kernels == other.kernels
             && self.buffers == other.buffers
             && self.steps == other.steps
@@ -118,7 +123,8 @@ fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Resu
         let outline = |trial: &Flat| lay_out(trial.clone(), options, Effort::Outline).ok();
         flat = merge::merge(flat, &|trial| Some(cost::seconds(&outline(trial)?, &rates)));
     }
-    lay_out(flat, options, effort)
+    let schedule = lay_out(flat, options, effort)?;
+    Ok(Schedule { interface: Interface::of(module), ..schedule })
 }
 
 /// From a flat graph to kernels and their plan.

@@ -144,5 +144,5 @@ fn a_recipe_makes_the_weight_when_a_schedule_is_read() {
     assert!(!text.contains(" = \""), "{text}");
     assert_eq!(tricot_schedule::text::parse("printed", &text, &m.constants).unwrap(), s);
     let none = tricot_dialects::ConstantStore::default();
-    assert_eq!(tricot_schedule::text::parse("printed", &text, &none).unwrap_err()[0].code, "TC0420");
+    assert_eq!(tricot_schedule::text::parse("printed", &text, &none).unwrap_err()[0].code, "TC0421");
 }
