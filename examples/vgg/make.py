@@ -17,18 +17,33 @@ import onnx.backend.test
 from onnx import numpy_helper
 
 
-def weights(name, shape, rng):
-    """He-normal by fan-in; one-dimensional tensors are biases, or variances when their name says so."""
+def weights(role, shape, rng):
+    """He-normal by fan-in, scales and variances around 1, other vectors small: signals keep their size through any depth."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if role in ("scale", "variance"):
+        return np.abs(np.float32(1.0) + np.float32(0.1) * noise)
     if len(shape) == 1:
-        small = 0.1 * rng.standard_normal(shape, dtype=np.float32)
-        return np.abs(small) + np.float32(0.5) if is_variance(name) else small
+        return np.float32(0.1) * noise
     fan_in = int(np.prod(shape[1:]))
-    return rng.standard_normal(shape, dtype=np.float32) * np.float32(np.sqrt(2.0 / fan_in))
+    return noise * np.float32(np.sqrt(2.0 / fan_in))
 
 
-def is_variance(name):
-    lowered = name.lower()
-    return any(mark in lowered for mark in ("var", "running_v", "_v_"))
+def roles(graph):
+    """What batch norms use a tensor for, by its name."""
+    found = {}
+    for node in graph.node:
+        if node.op_type == "BatchNormalization":
+            found[node.input[1]], found[node.input[4]] = "scale", "variance"
+    # DenseNet's scales and shifts follow as Mul and Add of [channels, 1, 1] tensors.
+    made = {output: node for node in graph.node for output in node.output}
+    for node in graph.node:
+        if node.op_type == "Mul":
+            for name in node.input:
+                while name in made and made[name].op_type in ("Unsqueeze", "Reshape"):
+                    name = made[name].input[0]
+                if name in made and made[name].op_type == "ConstantOfShape":
+                    found.setdefault(name, "scale")
+    return found
 
 
 def fill(model, seed):
@@ -39,15 +54,12 @@ def fill(model, seed):
     for node in graph.node:
         if node.op_type == "Constant":
             constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    variances = set()
-    for node in graph.node:
-        if node.op_type == "BatchNormalization":
-            variances.add(node.input[4])
+    role = roles(graph)
     kept, filled = [], []
     for node in graph.node:
         if node.op_type == "ConstantOfShape" and node.input[0] in constants:
             shape = tuple(int(d) for d in constants[node.input[0]])
-            value = weights("var" if node.output[0] in variances else node.output[0], shape, rng)
+            value = weights(role.get(node.output[0]), shape, rng)
             filled.append(numpy_helper.from_array(np.ascontiguousarray(value), node.output[0]))
         else:
             kept.append(node)
