@@ -5,49 +5,14 @@
 use tricot_dialects::op::OpView;
 use tricot_dialects::{Attr, OpDef};
 use tricot_proof::{Bank, Head, TermId};
+use tricot_rates::Rates;
 use tricot_types::{DType, SymbolTable};
-
-/// Sustained rates of a target, in operations or bytes a second; sources: the H200 baselines of this project, and a desktop core.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    /// Matrix products of 8-, 16- and 32-bit elements.
-    product: [f64; 3],
-    /// Elementwise operations.
-    scalar: f64,
-    bandwidth: f64,
-    /// Seconds to start a kernel.
-    launch: f64,
-    /// How much faster a 2:4 product is than the dense one of the same shape.
-    sparse: f64,
-}
-
-impl Target {
-    /// The rates of `cpu` or `sm_90a`; of `cpu` for names not known.
-    pub fn named(name: &str) -> Target {
-        match name {
-            "sm_90a" => Target {
-                product: [1.1e15, 6.0e14, 4.0e13],
-                scalar: 1.5e13,
-                bandwidth: 4.0e12,
-                launch: 3.0e-6,
-                sparse: 1.3,
-            },
-            _ => Target {
-                product: [1.0e11, 6.0e10, 1.0e11],
-                scalar: 4.0e9,
-                bandwidth: 2.0e10,
-                launch: 1.0e-6,
-                sparse: 0.8,
-            },
-        }
-    }
-}
 
 /// Cost of data movement and leaves: above 0, so that fewer are better.
 const TINY: f64 = 1.0e-10;
 
 /// Seconds one call takes, its operands being there.
-pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Target) -> f64 {
+pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Rates) -> f64 {
     let def = match &bank.term(term).head {
         Head::Op(op) => op.0,
         _ => return 0.0,
@@ -70,18 +35,14 @@ pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Target) -> f6
     }
 }
 
-fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Target, symbols: &SymbolTable) -> f64 {
+fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Rates, symbols: &SymbolTable) -> f64 {
     let operands: Vec<_> = bank.operands(term).iter().map(|o| bank.types(*o)[0].clone()).collect();
     let attrs = bank.attrs(term);
     let bytes: f64 = operands.iter().chain(bank.types(term)).map(|t| t.bytes().hint(symbols)).sum();
     let flops = (def.work)(OpView { def, operands: &operands, attrs: &attrs, constant: None, callee: None });
     let flops = flops.flops.hint(symbols);
     let dtype = operands.first().map_or(DType::F32, |t| t.dtype);
-    let product = match dtype.bits() {
-        ..=8 => target.product[0],
-        16 => target.product[1],
-        _ => target.product[2],
-    };
+    let product = target.product(dtype);
     let rate = match def.name {
         "core.contract" => match attrs.get("spec") {
             // Work counts all operands in one nest; a chain of pairs needs less, which schedule decides.

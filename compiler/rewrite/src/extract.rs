@@ -3,7 +3,7 @@
 //! Each class keeps the cheapest set of classes that computes it, shared parts counted once; passes repeat until nothing gets
 //! cheaper. Candidates come from forbidding and preferring families of ops in turn.
 
-use crate::cost::{Target, seconds, winograd_error};
+use crate::cost::{seconds, winograd_error};
 use crate::lang::{Graph, Node};
 use crate::{Lossy, RewriteOptions, Winograd};
 use egg::Id;
@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use tricot_proof::checker::fold::fixed_terms;
 use tricot_proof::{Bank, Head, TermId};
+use tricot_rates::Rates;
 
 /// One way to compute the outputs.
 pub struct Extracted {
@@ -78,7 +79,7 @@ struct Pick {
 }
 
 /// Up to `options.candidates` ways to compute `outputs`.
-pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Target, options: &RewriteOptions) -> Plan {
+pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Rates, options: &RewriteOptions) -> Plan {
     let mut ids: Vec<Id> = graph.egraph.classes().map(|c| c.id).collect();
     ids.sort_unstable();
     let index: BTreeMap<Id, usize> = ids.iter().copied().zip(0..).collect();
