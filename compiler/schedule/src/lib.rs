@@ -21,6 +21,7 @@ mod scalar;
 mod sparse;
 mod special;
 pub mod text;
+mod widen;
 mod winograd;
 
 use fold::Effort;
@@ -105,6 +106,9 @@ pub fn estimate(module: &Module, options: &ScheduleOptions) -> Result<f64, Vec<D
 
 fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
     let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    if options.target == "sm_90a" {
+        widen::widen(&mut flat).map_err(|d| vec![d])?;
+    }
     if options.fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
     }
