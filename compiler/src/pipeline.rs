@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tricot_dialects::{Constant, Module, text};
 use tricot_kernel::{Backend, CompileOptions, CompiledTarget, KernelDesc};
-use tricot_plan::{Manifest, Plan, Port, Step, TargetPlan};
+use tricot_plan::{Manifest, Plan, Step, TargetPlan};
 use tricot_proof::Proof;
 use tricot_rewrite::{Candidate, Rewritten};
-use tricot_schedule::{Schedule, ScheduleOptions};
-use tricot_types::{Diagnostic, Poly, SymbolTable};
+use tricot_schedule::{Interface, Schedule, ScheduleOptions};
+use tricot_types::{Diagnostic, SymbolTable};
 
 /// Compiles models with a fixed set of options and backends.
 pub struct Compiler {
@@ -24,10 +24,11 @@ pub struct Compiler {
 }
 
 /// One target's way through the stages; what lies behind `stop_after` is absent.
+#[derive(Default)]
 pub struct TargetResult {
     pub name: String,
-    /// The rewritten graph: the chosen candidate's.
-    pub module: Module,
+    /// The rewritten graph: the chosen candidate's. Absent where a schedule was the input.
+    pub module: Option<Module>,
     pub rewritten: Option<Rewritten>,
     pub choice: Choice,
     /// Buckets first, the general sizes last: a reader takes the first variant that admits its sizes.
@@ -46,7 +47,10 @@ pub struct Variant {
 /// Everything a compilation made.
 pub struct Compiled {
     options: Options,
-    pub graph: Module,
+    /// Absent where a schedule was the input.
+    pub graph: Option<Module>,
+    pub interface: Interface,
+    symbols: SymbolTable,
     pub targets: Vec<TargetResult>,
 }
 
@@ -84,7 +88,25 @@ impl Compiler {
                 targets.push(self.target(&graph, name, report, progress)?);
             }
         }
-        Ok(Compiled { options: self.options.clone(), graph, targets })
+        let (options, interface, symbols) = (self.options.clone(), Interface::of(&graph), graph.symbols.clone());
+        Ok(Compiled { options, interface, symbols, graph: Some(graph), targets })
+    }
+
+    /// Takes a schedule on from there, for every target of the options.
+    pub fn compile_schedule(
+        &self,
+        schedule: Schedule,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<Compiled, Vec<Diagnostic>> {
+        let (interface, symbols) = (schedule.interface.clone(), schedule.symbols.clone());
+        let mut targets = vec![];
+        for name in &self.options.targets {
+            let variant = Variant { symbols: symbols.clone(), schedule: schedule.clone(), plan: None };
+            let result = TargetResult { name: name.clone(), variants: vec![variant], ..TargetResult::default() };
+            targets.push(self.finish(result, &symbols, report, progress)?);
+        }
+        Ok(Compiled { options: self.options.clone(), interface, symbols, graph: None, targets })
     }
 
     fn target(
@@ -106,14 +128,25 @@ impl Compiler {
         let choose = |r: &Rewritten| Choice::new(r, name, self.options.winograd);
         let choice = report.time("schedule", || rewritten.as_ref().map(choose).unwrap_or_default());
         let module = rewritten.as_ref().map_or(graph, |r| &r.candidates[choice.chosen].module).clone();
-        let mut result =
-            TargetResult { name: name.into(), module, rewritten, choice, variants: vec![], compiled: None };
+        let mut result = TargetResult { name: name.into(), rewritten, choice, ..TargetResult::default() };
         if self.options.reaches(Stage::Schedule) {
             progress(&format!("scheduling for {name}"));
-            result.variants = report.time("schedule", || self.schedules(graph, &result))?;
+            result.variants = report.time("schedule", || self.schedules(graph, &module, name))?;
         }
+        result.module = Some(module);
+        self.finish(result, &graph.symbols, report, progress)
+    }
+
+    /// From schedules to code and plans.
+    fn finish(
+        &self,
+        mut result: TargetResult,
+        symbols: &SymbolTable,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<TargetResult, Vec<Diagnostic>> {
         if self.options.reaches(Stage::Mlir) {
-            let compiled = report.time("codegen", || self.code(graph, &result, progress))?;
+            let compiled = report.time("codegen", || self.code(symbols, &result, progress))?;
             if self.options.reaches(Stage::Plan) {
                 for variant in &mut result.variants {
                     let plan = variant.schedule.finish(&compiled)?;
@@ -122,18 +155,18 @@ impl Compiler {
             }
             result.compiled = Some(compiled);
         }
-        report.targets.insert(name.into(), summarise(&result, &graph.symbols));
+        report.targets.insert(result.name.clone(), summarise(&result, symbols));
         Ok(result)
     }
 
     /// The general sizes and every bucket.
-    fn schedules(&self, graph: &Module, result: &TargetResult) -> Result<Vec<Variant>, Vec<Diagnostic>> {
-        let options = ScheduleOptions { target: result.name.clone(), ..ScheduleOptions::default() };
+    fn schedules(&self, graph: &Module, rewritten: &Module, target: &str) -> Result<Vec<Variant>, Vec<Diagnostic>> {
+        let options = ScheduleOptions { target: target.into(), ..ScheduleOptions::default() };
         let schedule =
             |module: &Module| guard("schedule", || text::print(module), || tricot_schedule::schedule(module, &options));
         let mut variants = vec![];
         for bucket in &self.options.buckets {
-            let mut module = result.module.clone();
+            let mut module = rewritten.clone();
             crate::specialise::specialise(&mut module, bucket)?;
             let mut symbols = graph.symbols.clone();
             for (symbol, value) in bucket {
@@ -143,14 +176,14 @@ impl Compiler {
             }
             variants.push(Variant { symbols, schedule: schedule(&module)?, plan: None });
         }
-        variants.push(Variant { symbols: graph.symbols.clone(), schedule: schedule(&result.module)?, plan: None });
+        variants.push(Variant { symbols: graph.symbols.clone(), schedule: schedule(rewritten)?, plan: None });
         Ok(variants)
     }
 
     /// Code for the kernels of all variants, equal kernels once: they are named by content.
     fn code(
         &self,
-        graph: &Module,
+        symbols: &SymbolTable,
         result: &TargetResult,
         progress: &dyn Fn(&str),
     ) -> Result<CompiledTarget, Vec<Diagnostic>> {
@@ -165,7 +198,7 @@ impl Compiler {
         progress(&format!("generating code for {}: {} kernels", result.name, kernels.len()));
         let wanted = [Stage::Mlir, Stage::Llvm, Stage::Ptx, Stage::Sass].into_iter().filter(|s| self.options.emits(*s));
         let options = CompileOptions {
-            symbols: graph.symbols.clone(),
+            symbols: symbols.clone(),
             native_cpu: self.options.native_cpu,
             want: wanted.map(Stage::name).collect(),
             stop_after: self.options.stop_after.filter(|s| *s < Stage::Plan).map(Stage::name),
@@ -225,13 +258,13 @@ impl Compiled {
     pub fn files(&self) -> Files {
         let mut files = Files::new();
         let wants = |stage| self.options.emits(stage);
-        if wants(Stage::Graph) {
-            files.insert(dump::file_name(Stage::Graph, None, None), text::print(&self.graph));
+        if let (true, Some(graph)) = (wants(Stage::Graph), &self.graph) {
+            files.insert(dump::file_name(Stage::Graph, None, None), text::print(graph));
         }
         for target in &self.targets {
             let name = Some(target.name.as_str());
-            if wants(Stage::Rewrite) {
-                files.insert(dump::file_name(Stage::Rewrite, name, None), text::print(&target.module));
+            if let (true, Some(module)) = (wants(Stage::Rewrite), &target.module) {
+                files.insert(dump::file_name(Stage::Rewrite, name, None), text::print(module));
                 if let Some(candidate) = target.candidate() {
                     files.insert(format!("{}.proof", target.name), candidate.proof.to_text());
                 }
@@ -253,6 +286,24 @@ impl Compiled {
             }
         }
         files
+    }
+
+    /// The weights that emitted schedules name without writing them out, as safetensors files to lie beside them.
+    pub fn weight_files(&self) -> Result<BTreeMap<String, Vec<u8>>, Vec<Diagnostic>> {
+        let mut files = BTreeMap::new();
+        for target in self.targets.iter().filter(|_| self.options.emits(Stage::Schedule)) {
+            let Some(main) = target.variants.last() else { continue };
+            let mut module = Module::new(&self.interface.name);
+            for constant in main.schedule.weights.values().filter(|c| !tricot_schedule::text::is_written_out(c)) {
+                module.constants.add(constant.clone());
+            }
+            if module.constants.iter().next().is_some() {
+                let schedule = dump::file_name(Stage::Schedule, Some(&target.name), None);
+                let file = Path::new(&schedule).with_extension("safetensors");
+                files.insert(file.display().to_string(), tricot_import::constants_bytes(&module)?);
+            }
+        }
+        Ok(files)
     }
 
     /// Writes the bundle and returns its size in bytes.
@@ -294,10 +345,10 @@ impl Compiled {
         let manifest = Manifest {
             format: tricot_plan::FORMAT_VERSION,
             tricot: env!("CARGO_PKG_VERSION").into(),
-            name: self.graph.name.clone(),
-            inputs: self.ports(true),
-            outputs: self.ports(false),
-            symbols: self.graph.symbols.clone(),
+            name: self.interface.name.clone(),
+            inputs: self.interface.inputs.clone(),
+            outputs: self.interface.outputs.clone(),
+            symbols: self.symbols.clone(),
             targets,
             entries: BTreeMap::new(),
         };
@@ -308,20 +359,6 @@ impl Compiled {
             new.push(NewEntry::weight(name, write, constant.dtype, &constant.shape));
         }
         (manifest, new)
-    }
-
-    fn ports(&self, inputs: bool) -> Vec<Port> {
-        let Some(main) = self.graph.main() else { return vec![] };
-        let port = |name: &str, ty: &tricot_dialects::TensorType, alias: Option<String>| Port {
-            name: name.into(),
-            dtype: ty.dtype,
-            shape: ty.shape.iter().map(Poly::clone).collect(),
-            alias,
-        };
-        match inputs {
-            true => main.inputs().zip(main.input_names()).map(|(v, n)| port(n, main.ty(v), None)).collect(),
-            false => main.outputs.iter().map(|o| port(&o.name, main.ty(o.value), o.alias.clone())).collect(),
-        }
     }
 }
 

@@ -1,7 +1,8 @@
-//! Reading a model: ONNX or graph text, told apart by content.
+//! Reading a model: ONNX or graph text, told apart by its name; and the text of a schedule.
 
 use std::path::{Path, PathBuf};
 use tricot_dialects::{ConstantStore, Module};
+use tricot_schedule::Schedule;
 use tricot_types::Diagnostic;
 
 /// Where a model comes from.
@@ -31,14 +32,29 @@ impl Source {
         }
     }
 
+    /// Reads and checks a schedule's text.
+    pub fn load_schedule(&self) -> Result<Schedule, Vec<Diagnostic>> {
+        let text = self.text("schedules are text (*.sched)")?;
+        tricot_schedule::text::parse(&self.path.display().to_string(), &text, &self.constants()?)
+    }
+
     fn load_text(&self) -> Result<Module, Vec<Diagnostic>> {
+        let text = self.text("models are *.onnx or graph text (*.tri)")?;
+        tricot_dialects::text::parse(&self.path.display().to_string(), &text, &self.constants()?)
+    }
+
+    fn text(&self, help: &str) -> Result<String, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
         let bytes = std::fs::read(&self.path).map_err(|e| vec![unreadable(&self.path, &e)])?;
-        let text = String::from_utf8(bytes).map_err(|e| {
+        String::from_utf8(bytes).map_err(|e| {
             let at = e.utf8_error().valid_up_to() as u64;
             let problem = Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"));
-            vec![problem.at_byte(&name, at, "not UTF-8").with_help("models are *.onnx or graph text (*.tri)")]
-        })?;
+            vec![problem.at_byte(&name, at, "not UTF-8").with_help(help)]
+        })
+    }
+
+    /// The weights that text may refer to.
+    fn constants(&self) -> Result<ConstantStore, Vec<Diagnostic>> {
         let mut constants = ConstantStore::default();
         for file in self.weight_files() {
             let more = tricot_import::load_constants(&file)?;
@@ -49,7 +65,7 @@ impl Source {
                 };
             }
         }
-        tricot_dialects::text::parse(&name, &text, &constants)
+        Ok(constants)
     }
 
     fn weight_files(&self) -> Vec<PathBuf> {

@@ -98,7 +98,7 @@ pub struct Build {
     /// Stop after this stage; no bundle is written.
     #[arg(long, value_name = "STAGE")]
     pub stop_after: Option<Stage>,
-    /// The input is text of this stage (graph or rewrite).
+    /// The input is text of this stage (graph, rewrite or schedule).
     #[arg(long, value_name = "STAGE")]
     pub from: Option<Stage>,
     /// Folder for emitted stages; the output's name with `.dump` by default.

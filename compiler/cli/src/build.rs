@@ -24,8 +24,16 @@ pub fn build(args: &Build) -> Outcome {
     let compiler = models::compiler(options)?;
     let start = std::time::Instant::now();
     progress.say("reading the model");
-    let module = report.time("import", || models::load(&args.model))?;
-    let compiled = compiler.compile(module, &mut report, &|what| progress.say(what))?;
+    let compiled = match args.from {
+        Some(Stage::Schedule) => {
+            let schedule = report.time("import", || models::load_schedule(&args.model, &args.bucket))?;
+            compiler.compile_schedule(schedule, &mut report, &|what| progress.say(what))?
+        }
+        _ => {
+            let module = report.time("import", || models::load(&args.model))?;
+            compiler.compile(module, &mut report, &|what| progress.say(what))?
+        }
+    };
 
     let mut files = compiled.files();
     if let (Some(last), None) = (args.stop_after, &args.output)
@@ -47,6 +55,10 @@ pub fn build(args: &Build) -> Outcome {
     if !files.is_empty() {
         let folder = args.dump_dir.clone().unwrap_or_else(|| output_path(args).with_extension("dump"));
         dump::write(&folder, &files).map_err(|d| vec![d])?;
+        // Weights that a schedule names by digest go beside it, so that the pair reads back.
+        for (name, bytes) in compiled.weight_files()? {
+            dump::write_whole(&folder.join(name), &bytes).map_err(|d| vec![d])?;
+        }
     }
     if args.stop_after.is_none() {
         progress.say("writing the bundle");

@@ -4,6 +4,7 @@ use crate::args::{ModelArgs, RewriteArgs, Winograd};
 use tricot_compiler::{Compiler, Options, Source, Stage};
 use tricot_dialects::Module;
 use tricot_kernel::Backend;
+use tricot_schedule::Schedule;
 use tricot_types::{Bindings, Diagnostic, Symbol};
 
 /// Reads the model and fixes the symbols of `--set`.
@@ -12,6 +13,17 @@ pub fn load(args: &ModelArgs) -> Result<Module, Vec<Diagnostic>> {
     let mut module = source.load()?;
     tricot_compiler::specialise::specialise(&mut module, &bindings(&args.set)?)?;
     Ok(module)
+}
+
+/// Reads a schedule; its sizes are fixed already.
+pub fn load_schedule(args: &ModelArgs, buckets: &[String]) -> Result<Schedule, Vec<Diagnostic>> {
+    if !args.set.is_empty() || !buckets.is_empty() {
+        return Err(vec![
+            Diagnostic::error("TC0918", "sizes are chosen before a schedule is made")
+                .with_help("leave out --set and --bucket, or start from graph or rewrite"),
+        ]);
+    }
+    Source { path: args.model.clone(), weights: args.weights.clone() }.load_schedule()
 }
 
 /// Options from the rewriting flags, for the given targets.
@@ -57,10 +69,10 @@ pub fn bindings(pairs: &[String]) -> Result<Bindings, Vec<Diagnostic>> {
 /// Whether a text stage that parses back was named by `--from`.
 pub fn check_from(from: Option<Stage>) -> Result<(), Vec<Diagnostic>> {
     match from {
-        None | Some(Stage::Graph | Stage::Rewrite) => Ok(()),
+        None | Some(Stage::Graph | Stage::Rewrite | Stage::Schedule) => Ok(()),
         Some(stage) => Err(vec![
             Diagnostic::error("TC0913", format!("stage `{stage}` cannot be read back"))
-                .with_help("start from graph or rewrite"),
+                .with_help("start from graph, rewrite or schedule"),
         ]),
     }
 }

@@ -11,7 +11,7 @@ pub fn opt(args: &Opt) -> Outcome {
     let compiler = models::compiler(options)?;
     let module = models::load(&args.model)?;
     let compiled = compiler.compile(module, &mut Report::default(), &|_| {})?;
-    let result = &compiled.targets[0].module;
+    let result = compiled.targets[0].module.as_ref().expect("the input is a graph");
     let text = match args.format.as_str() {
         "mlir" => tricot_dialects::text::print_mlir(result),
         _ => tricot_dialects::text::print(result),

@@ -4,6 +4,7 @@ mod bad_input;
 mod determinism;
 mod end_to_end;
 mod proofs;
+mod schedules;
 mod snapshots;
 mod transcripts;
 

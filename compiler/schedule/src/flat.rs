@@ -9,6 +9,7 @@ use tricot_dialects::{Attrs, Builder, ConstantStore, Function, Meaning, Module, 
 use tricot_types::{Diagnostic, Poly, SymbolTable};
 
 /// A flat graph with its constants.
+#[derive(Clone)]
 pub struct Flat {
     pub function: Function,
     pub constants: ConstantStore,

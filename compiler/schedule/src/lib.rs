@@ -5,6 +5,7 @@
 
 mod attention;
 mod bag;
+mod check;
 mod collapse;
 mod contraction;
 mod coords;
@@ -13,10 +14,13 @@ mod eval;
 mod flat;
 mod fold;
 mod group;
+mod interface;
 mod memory;
+mod merge;
 mod nest;
 mod order;
 mod plan;
+mod prepack;
 mod scalar;
 mod sparse;
 mod special;
@@ -24,6 +28,10 @@ pub mod text;
 mod widen;
 mod winograd;
 
+pub use interface::Interface;
+pub use prepack::Recipe;
+
+use flat::Flat;
 use fold::Effort;
 use std::collections::BTreeMap;
 use tricot_dialects::{Constant, Module};
@@ -50,6 +58,7 @@ impl Default for ScheduleOptions {
 /// Kernels, buffers and steps of one module.
 #[derive(Clone, Debug, Default)]
 pub struct Schedule {
+    pub interface: Interface,
     pub symbols: SymbolTable,
     /// Distinct kernels in order of first use.
     pub kernels: Vec<KernelDesc>,
@@ -58,18 +67,22 @@ pub struct Schedule {
     pub arena_bytes: Poly,
     /// Constants the plan's weight buffers name, by entry name.
     pub weights: BTreeMap<String, Constant>,
+    /// How weights come from others, by entry name, where the target likes another layout.
+    pub prepack: BTreeMap<String, Recipe>,
 }
 
 impl PartialEq for Schedule {
     /// Constants are equal by content.
     fn eq(&self, other: &Schedule) -> bool {
         let weights = |s: &Schedule| s.weights.iter().map(|(n, c)| (n.clone(), c.hash())).collect::<Vec<_>>();
-        self.symbols == other.symbols
+        self.interface == other.interface
+            && self.symbols == other.symbols
             && self.kernels == other.kernels
             && self.buffers == other.buffers
             && self.steps == other.steps
             && self.arena_bytes == other.arena_bytes
             && weights(self) == weights(other)
+            && self.prepack == other.prepack
     }
 }
 
@@ -110,10 +123,28 @@ fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Resu
         widen::widen(&mut flat).map_err(|d| vec![d])?;
     }
     if options.fuse {
+        let rates = Rates::named(&options.target);
+        let outline = |trial: &Flat| lay_out(trial.clone(), options, Effort::Outline).ok();
+        flat = merge::merge(flat, &|trial| Some(cost::seconds(&outline(trial)?, &rates)));
+    }
+    let schedule = lay_out(flat, options, effort)?;
+    Ok(Schedule { interface: Interface::of(module), ..schedule })
+}
+
+/// From a flat graph to kernels and their plan.
+fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
+    let mut recipes = BTreeMap::new();
+    if options.fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
     }
+    // Layouts do not enter the cost, and an outline lacks the constants.
+    if options.fuse && effort == Effort::Full {
+        recipes = prepack::prepack(&mut flat, &options.target).map_err(|d| vec![d])?;
+    }
     let kernels = group::group(&flat, options.fuse)?;
-    let schedule = plan::plan(&flat, kernels)?;
+    let mut schedule = plan::plan(&flat, kernels)?;
+    let entries = recipes.into_iter().map(|(hash, recipe)| (plan::weight_entry(hash), recipe));
+    schedule.prepack = entries.filter(|(name, _)| schedule.weights.contains_key(name)).collect();
     let faults: Vec<Diagnostic> =
         schedule.kernels.iter().filter_map(|k| tricot_kernel::verify::verify(k).err()).flatten().collect();
     if faults.is_empty() { Ok(schedule) } else { Err(faults) }

@@ -6,7 +6,7 @@ use crate::memory::{Need, place};
 use crate::nest::{Before, Lowered};
 use crate::{Schedule, ScheduledStep};
 use std::collections::{BTreeMap, BTreeSet};
-use tricot_dialects::ValueId;
+use tricot_dialects::{Hash, ValueId};
 use tricot_kernel::{Access, Body, Expr, Extent, Index, KernelDesc, Loop, Stage, Store};
 use tricot_plan::{BufferId, PlanBuffer, Storage};
 use tricot_types::{Diagnostic, Poly, Symbol};
@@ -91,7 +91,7 @@ impl Planner<'_> {
             } else {
                 let hash = node.attrs.constant("value");
                 let name = self.flat.constants.name(hash).map_or_else(|| "constant".to_string(), str::to_string);
-                let entry = format!("weights/{hash}");
+                let entry = weight_entry(hash);
                 if let Some(c) = self.flat.constants.get(hash) {
                     self.schedule.weights.insert(entry.clone(), c.clone());
                 }
@@ -215,6 +215,11 @@ impl Planner<'_> {
         }
         self.schedule.arena_bytes = end;
     }
+}
+
+/// The bundle's entry for a constant.
+pub fn weight_entry(hash: Hash) -> String {
+    format!("weights/{hash}")
 }
 
 fn collect_values(k: &Lowered, out: &mut BTreeSet<ValueId>) {

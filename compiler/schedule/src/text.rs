@@ -1,14 +1,17 @@
-//! Schedules as text that reads back: symbols, weights, buffers, steps, kernels.
+//! Schedules as text that reads back: ports, symbols, weights, buffers, steps, kernels.
 //!
-//! Weights are named by content. Small ones carry their bytes; larger ones are looked up when the text is read.
+//! Weights are named by content. Small ones carry their bytes; larger ones are looked up when the text is read, or made by their recipe
+//! from one that is found.
 
-use crate::{Schedule, ScheduledStep};
+use crate::check;
+use crate::plan::weight_entry;
+use crate::{Recipe, Schedule, ScheduledStep};
 use std::fmt::{self, Display, Formatter, Write};
 use std::sync::Arc;
-use tricot_dialects::{Constant, ConstantStore};
+use tricot_dialects::{Constant, ConstantStore, Hash};
 use tricot_kernel::text::{ParseError, Reader};
-use tricot_plan::{BufferId, PlanBuffer, Storage};
-use tricot_types::{Diagnostic, Source, Symbol, SymbolInfo};
+use tricot_plan::{BufferId, PlanBuffer, Port, Storage};
+use tricot_types::{Diagnostic, Poly, Source, Symbol, SymbolInfo};
 
 /// Weights up to this many bytes are written out.
 const INLINE_BYTES: usize = 4096;
@@ -17,16 +20,37 @@ fn quote(s: &str) -> String {
     format!("\"{}\"", s.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
+/// Whether a weight's bytes are part of the text. Those of 4 bits always are: weight files have no such type.
+pub fn is_written_out(c: &Constant) -> bool {
+    c.bytes().len() <= INLINE_BYTES || c.dtype.bits() < 8
+}
+
+/// A list of sizes.
+fn sizes(shape: &[Poly]) -> String {
+    shape.iter().map(|p| format!("({p})")).collect::<Vec<_>>().join(" ")
+}
+
 impl Display for Schedule {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "schedule")?;
+        writeln!(f, "schedule {}", quote(&self.interface.name))?;
+        for (which, ports) in [("input", &self.interface.inputs), ("output", &self.interface.outputs)] {
+            for p in ports {
+                write!(f, "{which} {} {} [{}]", quote(&p.name), p.dtype, sizes(&p.shape))?;
+                p.alias.iter().try_for_each(|a| write!(f, " alias {}", quote(a)))?;
+                writeln!(f)?;
+            }
+        }
         for (s, i) in &self.symbols {
             writeln!(f, "symbol {s} min {} max {} multiple {} hint {}", i.min, i.max, i.multiple, i.hint)?;
         }
         for (name, c) in &self.weights {
             write!(f, "weight {} {}", quote(name), c.dtype)?;
             c.shape.iter().try_for_each(|d| write!(f, " {d}"))?;
-            if c.bytes().len() <= INLINE_BYTES {
+            if let Some(recipe) = self.prepack.get(name) {
+                write!(f, " prepack {} transposed", quote(&weight_entry(recipe.of)))?;
+                recipe.perm.iter().try_for_each(|p| write!(f, " {p}"))?;
+            }
+            if is_written_out(c) {
                 let hex = c.bytes().iter().fold(String::new(), |mut s, b| {
                     let _ = write!(s, "{b:02x}");
                     s
@@ -36,8 +60,7 @@ impl Display for Schedule {
             writeln!(f)?;
         }
         for (i, b) in self.buffers.iter().enumerate() {
-            let shape: Vec<String> = b.shape.iter().map(|p| format!("({p})")).collect();
-            write!(f, "buffer {i} {} {} [{}] ", quote(&b.name), b.dtype, shape.join(" "))?;
+            write!(f, "buffer {i} {} {} [{}] ", quote(&b.name), b.dtype, sizes(&b.shape))?;
             match &b.storage {
                 Storage::Input(n) => writeln!(f, "input {n}")?,
                 Storage::Output(n) => writeln!(f, "output {n}")?,
@@ -52,8 +75,7 @@ impl Display for Schedule {
                 ScheduledStep::Launch { kernel, buffers, symbols } => {
                     write!(f, "launch {kernel} buffers")?;
                     buffers.iter().try_for_each(|b| write!(f, " {}", b.0))?;
-                    let symbols: Vec<String> = symbols.iter().map(|p| format!("({p})")).collect();
-                    writeln!(f, " symbols [{}]", symbols.join(" "))?;
+                    writeln!(f, " symbols [{}]", sizes(symbols))?;
                 }
             }
         }
@@ -69,18 +91,33 @@ impl Display for Schedule {
 pub fn parse(name: &str, text: &str, constants: &ConstantStore) -> Result<Schedule, Vec<Diagnostic>> {
     let source = Arc::new(Source { name: name.into(), text: text.into() });
     let mut reader = Reader::new(text);
-    let schedule = read(&mut reader, constants)
+    let mut missing = vec![];
+    let schedule = read(&mut reader, constants, &mut missing)
         .map_err(|e| vec![Diagnostic::error("TC0420", e.message).at_text(&source, e.offset..e.offset, "")])?;
-    let mut problems = check(&schedule);
+    if !missing.is_empty() {
+        let problem = |entry: String| {
+            Diagnostic::error("TC0421", format!("`{entry}` is neither written out nor among the weights given"))
+                .with_help("name the safetensors file that was written beside the schedule with --weights")
+        };
+        return Err(missing.into_iter().map(problem).collect());
+    }
+    let mut problems = check::check(&schedule);
     for k in &schedule.kernels {
         problems.extend(tricot_kernel::verify::verify(k).err().into_iter().flatten());
     }
     if problems.is_empty() { Ok(schedule) } else { Err(problems) }
 }
 
-fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, ParseError> {
+fn read(r: &mut Reader<'_>, constants: &ConstantStore, missing: &mut Vec<String>) -> Result<Schedule, ParseError> {
     let mut s = Schedule::default();
     r.expect("schedule")?;
+    s.interface.name = r.quoted()?;
+    while r.take("input") {
+        s.interface.inputs.push(port(r)?);
+    }
+    while r.take("output") {
+        s.interface.outputs.push(port(r)?);
+    }
     while r.take("symbol") {
         let word = r.word()?;
         let Some(symbol) = Symbol::new(word) else { return r.fail(format!("`{word}` is no symbol")) };
@@ -102,7 +139,19 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
         while r.next_is_digit() {
             shape.push(r.number()?);
         }
-        let constant = match r.take("=") {
+        let mut recipe = None;
+        if r.take("prepack") {
+            let of = r.quoted()?;
+            r.expect("transposed")?;
+            let mut perm = vec![];
+            while r.next_is_digit() {
+                perm.push(r.number()?);
+            }
+            let Some(of) = hash_of(&of) else { return r.fail(format!("`{of}` is no weight")) };
+            recipe = Some(Recipe { of, perm });
+        }
+        let written = r.take("=");
+        let constant = match written {
             true => {
                 let hex = r.quoted()?;
                 let byte = |i: usize| hex.get(i..i + 2).and_then(|h| u8::from_str_radix(h, 16).ok());
@@ -110,15 +159,19 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
                 bytes.and_then(|b| Constant::new(dtype, shape, Arc::new(b)))
             }
             false => {
-                let hash = name.strip_prefix("weights/").and_then(|h| h.parse().ok());
-                let found = hash.and_then(|h| constants.get(h)).cloned();
+                let packed = recipe.as_ref().and_then(|r| r.run(constants.get(r.of)?));
+                let found = hash_of(&name).and_then(|h| constants.get(h)).cloned().or(packed);
                 found.filter(|c| c.dtype == dtype && c.shape == shape)
             }
         };
-        match constant {
-            Some(c) => s.weights.insert(name, c),
-            None => return r.fail(format!("weight `{name}` is neither written out nor in the model's constants")),
-        };
+        if let Some(recipe) = recipe {
+            s.prepack.insert(name.clone(), recipe);
+        }
+        match (constant, written) {
+            (Some(c), _) => drop(s.weights.insert(name, c)),
+            (None, true) => return r.fail(format!("the bytes of weight `{name}` are not those of its type")),
+            (None, false) => missing.push(name),
+        }
     }
     while r.take("buffer") {
         if r.number::<usize>()? != s.buffers.len() {
@@ -165,38 +218,13 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore) -> Result<Schedule, Parse
     Ok(s)
 }
 
-/// Numbers and names must mean something.
-fn check(s: &Schedule) -> Vec<Diagnostic> {
-    let mut problems = vec![];
-    let mut add = |message: String| problems.push(Diagnostic::error("TC0422", message));
-    let known = |b: &BufferId| (b.0 as usize) < s.buffers.len();
-    for (i, step) in s.steps.iter().enumerate() {
-        match step {
-            ScheduledStep::Copy { from, to, .. } => {
-                [from, to].into_iter().filter(|b| !known(b)).for_each(|b| add(format!("step {i}: no buffer {}", b.0)));
-            }
-            ScheduledStep::Launch { kernel, buffers, symbols } => {
-                buffers.iter().filter(|b| !known(b)).for_each(|b| add(format!("step {i}: no buffer {}", b.0)));
-                match s.kernels.iter().find(|k| k.name == *kernel) {
-                    None => add(format!("step {i}: no kernel `{kernel}`")),
-                    Some(k) if k.buffers.len() != buffers.len() || k.symbols.len() != symbols.len() => add(format!(
-                        "step {i}: `{kernel}` takes {} buffers and {} symbols, not {} and {}",
-                        k.buffers.len(),
-                        k.symbols.len(),
-                        buffers.len(),
-                        symbols.len()
-                    )),
-                    Some(_) => {}
-                }
-            }
-        }
-    }
-    for b in &s.buffers {
-        if let Storage::Weight(w) = &b.storage
-            && !s.weights.contains_key(w)
-        {
-            add(format!("buffer `{}` names the weight `{w}`, which is not there", b.name));
-        }
-    }
-    problems
+fn port(r: &mut Reader<'_>) -> Result<Port, ParseError> {
+    let (name, dtype, shape) = (r.quoted()?, r.dtype()?, r.polys()?);
+    let alias = if r.take("alias") { Some(r.quoted()?) } else { None };
+    Ok(Port { name, dtype, shape, alias })
+}
+
+/// The content a weight's entry is named by.
+fn hash_of(entry: &str) -> Option<Hash> {
+    entry.strip_prefix("weights/")?.parse().ok()
 }

@@ -3,5 +3,7 @@
 mod anchors;
 mod costs;
 mod fusion;
+mod merging;
 mod ops;
+mod prepacking;
 mod support;

@@ -30,7 +30,13 @@ pub fn sym(name: &str) -> Poly {
 }
 
 pub fn scheduled(module: &Module, fuse: bool) -> Schedule {
-    scheduled_for(module, "", fuse)
+    scheduled_for(module, "cpu", fuse)
+}
+
+/// Launches of the schedule for a target.
+pub fn launches(module: &Module, target: &str) -> usize {
+    let s = scheduled_for(module, target, true);
+    s.steps.iter().filter(|s| matches!(s, ScheduledStep::Launch { .. })).count()
 }
 
 /// As [`scheduled`], for a target.
@@ -212,8 +218,7 @@ pub fn inputs(module: &Module, bindings: &Bindings, range: (i64, i64)) -> Vec<Ve
 /// number of launches.
 pub fn check_range(module: &Module, range: (i64, i64)) -> usize {
     let s = scheduled(module, true);
-    let plain = scheduled(module, false);
-    let gpu = scheduled_for(module, "sm_90a", true);
+    let (plain, gpu) = (scheduled(module, false), scheduled_for(module, "sm_90a", true));
     let mut runs = vec![(&s, Engine::Oracle), (&s, Engine::cpu(&s)), (&plain, Engine::Oracle)];
     if gpu != s {
         runs.push((&gpu, Engine::Oracle));
