@@ -4,6 +4,7 @@
 
 mod demo;
 mod docs;
+mod mutations;
 mod run;
 mod setup;
 mod suites;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   setup         only install what is missing: LLVM/MLIR 22, ptxas
   conformance   the ONNX backend node cases on the cpu target
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
+  mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
   tidy          the house rules a compiler does not check
   docs          write the generated pages of docs/
 ";
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
         Some("setup") => setup::setup().map(|_| ()),
         Some("conformance") => suites::conformance(),
         Some("no-llvm") => suites::without_llvm(),
+        Some("mutations") => mutations::mutations(&arguments[1..]),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
         None | Some("help" | "--help" | "-h") => {

@@ -27,16 +27,7 @@ pub fn conformance() -> Outcome {
     if !cases.join("complete").exists() {
         check(crate::demo::python(&["tests/conformance/generate.py", &cases_text])?)?;
     }
-    check(cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "tricot-tests",
-        "--bin",
-        "conformance",
-        "--",
-        &cases_text,
-    ]))
+    check(cargo(&["run", "--quiet", "--package", "tricot-tests", "--bin", "conformance", "--", &cases_text]))
 }
 
 /// Builds and uses everything but the sm_90a target with the LLVM prefixes pointing nowhere.
