@@ -1,6 +1,6 @@
 //! `tricot run`: a bundle on real or random inputs, compared where asked.
 
-use crate::args::{ModelArgs, RewriteArgs, Run, Winograd};
+use crate::args::{ModelArgs, Run};
 use crate::build::write_out;
 use crate::files::{self, Array};
 use crate::progress::Progress;
@@ -58,9 +58,13 @@ pub fn run(args: &Run) -> Outcome {
         None => unsafe { Module::load_trusted(bundle, device)? },
     };
     let given = models::bindings(&args.set)?;
+    // A misspelt output is better known before the run than after it.
+    named("output", &args.output, &module.manifest().outputs)?;
     let inputs = inputs(args, &module.manifest().inputs, &given, module.manifest())?;
     let named: Vec<(&str, &HostTensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let mut instance = module.instance();
+    // A symbol that `--set` and an array give different values is an error, and so is one that nothing gives a value.
+    let shapes: Vec<(&str, &[u64])> = inputs.iter().map(|(n, t)| (n.as_str(), t.shape())).collect();
+    let mut instance = module.bind(&module.infer(&shapes, &given)?)?;
     let options = RunOptions { timing: Timing::Run, ..RunOptions::default() };
     let (mut seconds, mut outputs) = (vec![], vec![]);
     progress.say("running");
@@ -129,8 +133,8 @@ fn compile(args: &Run, folder: &Path) -> Result<PathBuf, Vec<Diagnostic>> {
         Some(d) if d.starts_with("cuda") => "sm_90a",
         _ => "cpu",
     };
-    let rewrite = RewriteArgs { max_rel_err: 0.0, winograd: Winograd::Auto };
-    let compiler = models::compiler(models::options(&rewrite, &[target.to_string()]))?;
+    let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
+    // Symbols stay symbols: `--set` binds them at the run, for a model as for a bundle.
     let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: vec![] };
     let compiled = compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?;
     let path = folder.join("model.tricot");
@@ -258,11 +262,14 @@ fn compare(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Result<BTreeMa
     if problems.is_empty() { Ok(errors) } else { Err(problems) }
 }
 
+/// Writes the outputs asked for, all of them or none.
 fn save(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Outcome {
+    let mut files = vec![];
     for (name, file) in named("output", &args.output, ports)? {
         let at = ports.iter().position(|p| p.name == name).expect("checked by `named`");
         let t = &outputs[at];
-        dump::write_whole(Path::new(file), &files::npy_bytes(t.dtype(), t.shape(), t.bytes())).map_err(|d| vec![d])?;
+        files.push((Path::new(file), files::npy_bytes(t.dtype(), t.shape(), t.bytes())));
     }
-    Ok(())
+    let files: Vec<(&Path, &[u8])> = files.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    dump::write_together(&files).map_err(|d| vec![d])
 }
