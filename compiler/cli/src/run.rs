@@ -7,7 +7,7 @@ use crate::progress::Progress;
 use crate::{Outcome, models};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tricot_compiler::{Report, dump, numerics};
 use tricot_plan::Port;
 use tricot_reference::{Tensor, relative_l2};
@@ -36,17 +36,14 @@ struct OutputJson {
 
 pub fn run(args: &Run) -> Outcome {
     let progress = Progress::new();
-    let scratch;
-    let path = match is_bundle(&args.bundle) {
-        true => args.bundle.clone(),
+    let bundle = match is_bundle(&args.bundle) {
+        true => Bundle::open(&args.bundle)?,
         false => {
-            scratch = tempfile::tempdir()
-                .map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
             progress.say("compiling");
-            compile(args, scratch.path())?
+            // In memory: a run that is interrupted leaves nothing behind.
+            Bundle::from_bytes(&args.bundle.display().to_string(), &compile(args)?)?
         }
     };
-    let bundle = Bundle::open(&path)?;
     let device = pick_device(args, &bundle)?;
     let module = match &args.digest {
         Some(text) => {
@@ -128,7 +125,8 @@ fn is_bundle(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "tricot") || (read.is_ok() && &magic == b"PK")
 }
 
-fn compile(args: &Run, folder: &Path) -> Result<PathBuf, Vec<Diagnostic>> {
+/// A bundle of the model for the device asked for.
+fn compile(args: &Run) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let target = match &args.device {
         Some(d) if d.starts_with("cuda") => "sm_90a",
         _ => "cpu",
@@ -136,10 +134,7 @@ fn compile(args: &Run, folder: &Path) -> Result<PathBuf, Vec<Diagnostic>> {
     let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
     // Symbols stay symbols: `--set` binds them at the run, for a model as for a bundle.
     let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: vec![] };
-    let compiled = compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?;
-    let path = folder.join("model.tricot");
-    compiled.write_bundle(&path)?;
-    Ok(path)
+    compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?.bundle_bytes()
 }
 
 fn pick_device(args: &Run, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {

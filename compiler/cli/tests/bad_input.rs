@@ -144,6 +144,33 @@ fn unknown_ops_and_contradicting_shapes_are_located() {
 }
 
 #[test]
+fn an_onnx_model_is_refused_at_its_nodes() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    let onnx = std::fs::read(root().join(BLOCK)).unwrap();
+    let at = |needle: &[u8]| onnx.windows(needle.len()).position(|w| w == needle).expect("it is in the model");
+    let altered = |needle: &[u8], by: &[u8]| {
+        let mut bytes = onnx.clone();
+        let at = at(needle);
+        bytes[at..at + by.len()].copy_from_slice(by);
+        std::fs::write(&path, bytes).unwrap();
+        text(&path).to_string()
+    };
+    // Field 4 of a node, six bytes long: the op's name.
+    let message = refused(&["build", &altered(b"\x22\x06Einsum", b"\x22\x06Einsun")], "TC0203");
+    says(&message, &["Einsun", "model.onnx", "node `", "(Einsun)", "help:"]);
+    // The letters of an equation that the shapes contradict.
+    let equation = onnx.windows(2).position(|w| w == b"->").expect("an equation");
+    let mut bytes = onnx.clone();
+    bytes[equation + 2] = b'?';
+    std::fs::write(&path, bytes).unwrap();
+    let out = tricot(&["build", text(&path)]);
+    let message = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{message}");
+    says(&message, &["error[TC02", "node `", "(Einsum)", "?"]);
+}
+
+#[test]
 fn symbols_keep_their_promises() {
     let message = refused(&["run", FFN, "--set", "t=12"], "TC0806");
     assert!(message.contains("not a multiple of 8"), "{message}");

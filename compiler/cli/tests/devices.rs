@@ -1,6 +1,6 @@
 //! Devices that are not there, do not fit or are full. A fake driver (the runtime's own, compiled here) plays each part.
 
-use crate::{root, stdout, text, tricot};
+use crate::{root, stdout, text};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -108,10 +108,26 @@ fn gpu_code_needs_a_gpu_and_its_memory() {
     assert!(message.contains("[TC0824]"), "{message}");
 }
 
+/// A library that is none stands in the loader's way, so that this holds on machines with a driver too.
 #[test]
 fn without_a_driver_the_processor_serves() {
     let folder = tempfile::tempdir().unwrap();
     let cpu = bundle(folder.path(), "cpu");
-    let out = tricot(&["run", &cpu, "--device", "cpu"]);
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    for name in ["libcuda.so", "libcuda.so.1"] {
+        std::fs::write(folder.path().join(name), "no library").unwrap();
+    }
+    let run = |device: &[&str]| {
+        let mut tricot = Command::new(env!("CARGO_BIN_EXE_tricot"));
+        tricot.args([&["run", &cpu, "--set", "n=2"], device].concat()).env("LD_LIBRARY_PATH", folder.path());
+        tricot.output().unwrap()
+    };
+    let out = run(&["--device", "cuda"]);
+    let message = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(1), "{message}");
+    assert!(message.contains("[TC0820]") && message.contains("libcuda.so.1 cannot be loaded"), "{message}");
+    assert!(message.contains("or use `--device cpu`"), "{message}");
+    for device in [&["--device", "cpu"][..], &[]] {
+        let out = run(device);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
 }

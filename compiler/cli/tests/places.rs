@@ -136,3 +136,24 @@ fn an_interrupt_leaves_nothing() {
         assert!(names(folder.path()).is_empty(), "after {wait} ms: {:?}", names(folder.path()));
     }
 }
+
+#[test]
+#[cfg(unix)]
+fn an_interrupted_run_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = format!("y={}", text(&folder.path().join("y.npy")));
+    for wait in [10, 50, 150, 300] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tricot"))
+            .args(["run", BLOCK, "--device", "cpu", "--repeat", "1000000", "--output", &to])
+            .current_dir(root())
+            .env("TMPDIR", folder.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(wait));
+        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(!child.wait().unwrap().success(), "a million runs were done in {wait} ms");
+        assert!(names(folder.path()).is_empty(), "after {wait} ms: {:?}", names(folder.path()));
+    }
+}

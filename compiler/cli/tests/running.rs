@@ -18,6 +18,8 @@ fn forms(folder: &Path) -> [String; 2] {
     [model, bundle].map(|p: PathBuf| text(&p).to_string())
 }
 
+const BLOCK: &str = "examples/simplex/block.onnx";
+
 const X: [f32; 6] = [1.5, -2.0, 3.0, -0.5, 0.25, 4.0];
 const Y: [f32; 6] = [2.25, 0.0, 9.0, 0.0, 0.0625, 16.0];
 const Z: [f32; 2] = [2.5, 3.75];
@@ -75,6 +77,36 @@ fn sizes_that_cannot_be_are_refused() {
         assert!(message.contains("there is no symbol `q`") && message.contains("the symbols are: n"), "{message}");
         refused(&["run", &subject, "--device", "cpu", "--set", "n"], "TC0912");
         refused(&["run", &subject, "--device", "cpu", "--input", "x=random:seven"], "TC0915");
+    }
+}
+
+/// `y` repeats `x` as often as `n` says; no input's shape tells `n`.
+const FREE: &str = "module @m\nsymbol n {hint = 5}\n\nfunc @main(%x: f32[3]) {\n  \
+    %y = core.broadcast %x {axes = [1], shape = [n, 3]} : f32[n, 3]\n  return \"y\" = %y\n}\n";
+
+#[test]
+fn sizes_that_no_input_tells_must_be_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("free.tri");
+    std::fs::write(&model, FREE).unwrap();
+    let y = folder.path().join("y.npy");
+    let (to, x) = (format!("y={}", text(&y)), format!("x={}", npy(folder.path(), "x", &[3], &X[..3])));
+    let run = ["run", text(&model), "--device", "cpu", "--input", &x, "--output", &to];
+    let message = refused(&run, "TC0805");
+    assert!(message.contains("symbol `n` is not bound") && message.contains("`--set n=5`"), "{message}");
+    assert!(!y.exists());
+    stdout(&[&run[..], &["--set", "n=2"]].concat());
+    assert_eq!(read(&y), (vec![2, 3], [&X[..3], &X[..3]].concat()));
+}
+
+#[test]
+fn an_onnx_model_runs_at_the_batch_that_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let y = folder.path().join("y.npy");
+    let to = format!("y={}", text(&y));
+    for batch in ["batch=4", "batch=1"] {
+        stdout(&["run", BLOCK, "--device", "cpu", "--set", batch, "--input", "x=random:3", "--output", &to]);
+        assert_eq!(format!("batch={}", read(&y).0[0]), batch);
     }
 }
 
