@@ -137,7 +137,7 @@ pub struct Run {
     /// `cpu`, `cuda` or `cuda:N`; by default the best device present that the bundle has code for.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
-    /// Sizes to run at: `batch=4`. Random inputs get them, arrays must have them.
+    /// Sizes to run at: `batch=4`. Random inputs get them, arrays must have them; a model is compiled for them.
     #[arg(long, value_name = "SYMBOL=N", value_delimiter = ',')]
     pub set: Vec<String>,
     /// safetensors files, where a model is given.

@@ -36,12 +36,12 @@ struct OutputJson {
 
 pub fn run(args: &Run) -> Outcome {
     let progress = Progress::new();
-    let bundle = match is_bundle(&args.bundle) {
-        true => Bundle::open(&args.bundle)?,
+    let (bundle, given) = match is_bundle(&args.bundle) {
+        true => (Bundle::open(&args.bundle)?, models::bindings(&args.set)?),
         false => {
             progress.say("compiling");
-            // In memory: a run that is interrupted leaves nothing behind.
-            Bundle::from_bytes(&args.bundle.display().to_string(), &compile(args)?)?
+            // In memory: a run that is interrupted leaves nothing behind. The code is for the sizes of `--set` already.
+            (Bundle::from_bytes(&args.bundle.display().to_string(), &compile(args)?)?, Bindings::new())
         }
     };
     let device = pick_device(args, &bundle)?;
@@ -54,7 +54,6 @@ pub fn run(args: &Run) -> Outcome {
         // SAFETY: whoever runs `tricot run BUNDLE` asks for its code to be run, as with any program.
         None => unsafe { Module::load_trusted(bundle, device)? },
     };
-    let given = models::bindings(&args.set)?;
     // A misspelt output is better known before the run than after it.
     named("output", &args.output, &module.manifest().outputs)?;
     let inputs = inputs(args, &module.manifest().inputs, &given, module.manifest())?;
@@ -132,8 +131,7 @@ fn compile(args: &Run) -> Result<Vec<u8>, Vec<Diagnostic>> {
         _ => "cpu",
     };
     let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
-    // Symbols stay symbols: `--set` binds them at the run, for a model as for a bundle.
-    let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: vec![] };
+    let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: args.set.clone() };
     compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?.bundle_bytes()
 }
 
