@@ -4,6 +4,7 @@
 //! kernel: code generators are handed in as [`tricot_kernel::Backend`]s.
 
 pub mod bundle;
+pub mod choose;
 pub mod dump;
 pub mod error;
 pub mod numerics;

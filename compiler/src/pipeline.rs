@@ -1,6 +1,7 @@
 //! Running the corridor: one model, any number of targets.
 
 use crate::bundle::{self, NewEntry, WriteOptions};
+use crate::choose::Choice;
 use crate::dump::{self, Files};
 use crate::error::guard;
 use crate::options::Options;
@@ -12,7 +13,7 @@ use tricot_dialects::{Constant, Module, text};
 use tricot_kernel::{Backend, CompileOptions, CompiledTarget, KernelDesc};
 use tricot_plan::{Manifest, Plan, Port, Step, TargetPlan};
 use tricot_proof::Proof;
-use tricot_rewrite::Rewritten;
+use tricot_rewrite::{Candidate, Rewritten};
 use tricot_schedule::{Schedule, ScheduleOptions};
 use tricot_types::{Diagnostic, Poly, SymbolTable};
 
@@ -25,9 +26,10 @@ pub struct Compiler {
 /// One target's way through the stages; what lies behind `stop_after` is absent.
 pub struct TargetResult {
     pub name: String,
-    /// The rewritten graph.
+    /// The rewritten graph: the chosen candidate's.
     pub module: Module,
     pub rewritten: Option<Rewritten>,
+    pub choice: Choice,
     /// Buckets first, the general sizes last: a reader takes the first variant that admits its sizes.
     pub variants: Vec<Variant>,
     /// The code of all variants.
@@ -100,8 +102,12 @@ impl Compiler {
                 guard("rewrite", reproducer, || tricot_rewrite::rewrite(graph, &self.options.rewrite_options(name)))
             })?),
         };
-        let module = rewritten.as_ref().map_or(graph, |r| &r.candidates[0]).clone();
-        let mut result = TargetResult { name: name.into(), module, rewritten, variants: vec![], compiled: None };
+        // Also where rewriting is the last stage: what it shows is what would be built.
+        let choose = |r: &Rewritten| Choice::new(r, name, self.options.winograd);
+        let choice = report.time("schedule", || rewritten.as_ref().map(choose).unwrap_or_default());
+        let module = rewritten.as_ref().map_or(graph, |r| &r.candidates[choice.chosen].module).clone();
+        let mut result =
+            TargetResult { name: name.into(), module, rewritten, choice, variants: vec![], compiled: None };
         if self.options.reaches(Stage::Schedule) {
             progress(&format!("scheduling for {name}"));
             result.variants = report.time("schedule", || self.schedules(graph, &result))?;
@@ -170,7 +176,7 @@ impl Compiler {
 }
 
 fn summarise(result: &TargetResult, symbols: &SymbolTable) -> TargetReport {
-    let lossy = result.rewritten.as_ref().map(Rewritten::lossy).unwrap_or_default();
+    let lossy = result.candidate().map(Candidate::lossy_lines).unwrap_or_default();
     let Some(main) = result.variants.last() else { return TargetReport { lossy, ..TargetReport::default() } };
     let launches = main.plan.iter().flat_map(|p| &p.steps).filter_map(|step| match step {
         Step::Launch(launch) => {
@@ -189,9 +195,22 @@ fn summarise(result: &TargetResult, symbols: &SymbolTable) -> TargetReport {
 }
 
 impl TargetResult {
-    /// The steps from the source graph to this one, in words.
+    /// The candidate that was chosen, if the graph was rewritten.
+    pub fn candidate(&self) -> Option<&Candidate> {
+        Some(&self.rewritten.as_ref()?.candidates[self.choice.chosen])
+    }
+
+    /// The steps from the source graph to this one, in words, and what the other candidates would have cost.
     pub fn explain(&self) -> String {
-        self.rewritten.as_ref().map_or_else(|| "the graph was not rewritten\n".into(), tricot_rewrite::explain)
+        match (&self.rewritten, self.candidate()) {
+            (Some(r), Some(candidate)) => tricot_rewrite::explain(r, candidate) + &self.choice.lines(r),
+            _ => "the graph was not rewritten\n".into(),
+        }
+    }
+
+    /// Why `op` is not in the chosen candidate, as far as schedules decided it.
+    pub fn why_not(&self, op: &str) -> Option<String> {
+        self.choice.why_not(self.rewritten.as_ref()?, op)
     }
 
     /// The same as JSON.
@@ -213,8 +232,8 @@ impl Compiled {
             let name = Some(target.name.as_str());
             if wants(Stage::Rewrite) {
                 files.insert(dump::file_name(Stage::Rewrite, name, None), text::print(&target.module));
-                if let Some(rewritten) = &target.rewritten {
-                    files.insert(format!("{}.proof", target.name), rewritten.proof.to_text());
+                if let Some(candidate) = target.candidate() {
+                    files.insert(format!("{}.proof", target.name), candidate.proof.to_text());
                 }
             }
             let Some(main) = target.variants.last() else { continue };
@@ -265,9 +284,9 @@ impl Compiled {
             }
             plan.features.sort();
             plan.features.dedup();
-            if let Some(rewritten) = &target.rewritten {
+            if let Some(candidate) = target.candidate() {
                 let entry = format!("{}/rewrite.proof", target.name);
-                entries.insert(entry.clone(), rewritten.proof.to_text().into_bytes());
+                entries.insert(entry.clone(), candidate.proof.to_text().into_bytes());
                 plan.proof = Some(entry);
             }
             targets.insert(target.name.clone(), plan);

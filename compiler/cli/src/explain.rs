@@ -10,11 +10,14 @@ pub fn explain(args: &Explain) -> Outcome {
     options.stop_after = Some(Stage::Rewrite);
     let module = models::load(&args.model)?;
     let mut out = std::io::stdout().lock();
-    if let Some(op) = &args.why_not {
-        let text = tricot_rewrite::why_not(&module, op, &options.rewrite_options(&args.target))?;
-        return write_out(&mut out, &text);
-    }
+    let rewriting = options.rewrite_options(&args.target);
     let compiler = models::compiler(options)?;
+    if let Some(op) = &args.why_not {
+        // The rewriter knows why it did not find an op; the schedules, why a candidate that has it lost.
+        let reason = tricot_rewrite::why_not(&module, op, &rewriting)?;
+        let compiled = compiler.compile(module, &mut Report::default(), &|_| {})?;
+        return write_out(&mut out, &compiled.targets[0].why_not(op).unwrap_or(reason));
+    }
     let compiled = compiler.compile(module, &mut Report::default(), &|_| {})?;
     let target = &compiled.targets[0];
     let text = match args.json {

@@ -65,3 +65,43 @@ fn the_proof_holds_and_a_tampered_one_does_not() {
 fn steps(proof: &mut Value) -> &mut Vec<Value> {
     proof["functions"][0]["steps"].as_array_mut().expect("a list of steps")
 }
+
+#[test]
+fn every_way_to_ask_shows_the_candidate_that_is_built() {
+    for (model, target) in [("tests/headline/sparse24.tri", "cpu"), (BLOCK, "cpu")] {
+        let folder = tempfile::tempdir().unwrap();
+        let bundle = folder.path().join("m.tricot");
+        stdout(&["build", model, "--target", target, "--emit", "rewrite", "-o", text(&bundle)]);
+        let dump = bundle.with_extension("dump");
+        let built = std::fs::read_to_string(dump.join(format!("{target}.rewrite.tri"))).unwrap();
+        let stopped = stdout(&["build", model, "--target", target, "--emit", "rewrite", "--stop-after", "rewrite"]);
+        assert_eq!(stopped, built, "{model}");
+        assert_eq!(stdout(&["opt", model, "--target", target]), built, "{model}");
+        let proof = std::fs::read_to_string(dump.join(format!("{target}.proof"))).unwrap();
+        let stored = stdout(&["inspect", text(&bundle), "--entry", &format!("{target}/rewrite.proof")]);
+        assert_eq!(stored, proof, "{model}");
+        stdout(&["verify", text(&bundle), "--source", model]);
+        // As many steps explained as proved.
+        let steps: usize = serde_json::from_str::<Value>(&proof).unwrap()["functions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|f| f["steps"].as_array().unwrap().len())
+            .sum();
+        let explained = stdout(&["explain", model, "--target", target]);
+        let lines = explained.lines().filter(|l| l.trim_start().starts_with(|c: char| c.is_ascii_digit())).count();
+        assert_eq!(lines, steps, "{explained}");
+    }
+}
+
+#[test]
+fn the_candidates_and_what_they_cost_are_shown() {
+    let model = "tests/headline/sparse24.tri";
+    let explained = stdout(&["explain", model]);
+    let lines: Vec<&str> = explained.lines().filter(|l| l.starts_with("candidate ")).collect();
+    assert!(lines.len() >= 2, "{explained}");
+    assert_eq!(lines.iter().filter(|l| l.contains("(chosen)")).count(), 1, "{explained}");
+    assert!(lines.iter().any(|l| l.contains("sparse24.matmul")), "{explained}");
+    let reason = stdout(&["explain", model, "--why-not", "sparse24.matmul"]);
+    assert!(reason.contains("when scheduled"), "{reason}");
+}

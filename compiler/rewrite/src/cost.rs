@@ -2,52 +2,18 @@
 //!
 //! Anchors run as kernels of their own; maps, casts and views ride on one. Symbols count at their hints.
 
+use crate::budget::Offer;
 use tricot_dialects::op::OpView;
 use tricot_dialects::{Attr, OpDef};
 use tricot_proof::{Bank, Head, TermId};
+use tricot_rates::Rates;
 use tricot_types::{DType, SymbolTable};
-
-/// Sustained rates of a target, in operations or bytes a second; sources: the H200 baselines of this project, and a desktop core.
-#[derive(Clone, Copy, Debug)]
-pub struct Target {
-    /// Matrix products of 8-, 16- and 32-bit elements.
-    product: [f64; 3],
-    /// Elementwise operations.
-    scalar: f64,
-    bandwidth: f64,
-    /// Seconds to start a kernel.
-    launch: f64,
-    /// How much faster a 2:4 product is than the dense one of the same shape.
-    sparse: f64,
-}
-
-impl Target {
-    /// The rates of `cpu` or `sm_90a`; of `cpu` for names not known.
-    pub fn named(name: &str) -> Target {
-        match name {
-            "sm_90a" => Target {
-                product: [1.1e15, 6.0e14, 4.0e13],
-                scalar: 1.5e13,
-                bandwidth: 4.0e12,
-                launch: 3.0e-6,
-                sparse: 1.3,
-            },
-            _ => Target {
-                product: [1.0e11, 6.0e10, 1.0e11],
-                scalar: 4.0e9,
-                bandwidth: 2.0e10,
-                launch: 1.0e-6,
-                sparse: 0.8,
-            },
-        }
-    }
-}
 
 /// Cost of data movement and leaves: above 0, so that fewer are better.
 const TINY: f64 = 1.0e-10;
 
 /// Seconds one call takes, its operands being there.
-pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Target) -> f64 {
+pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Rates) -> f64 {
     let def = match &bank.term(term).head {
         Head::Op(op) => op.0,
         _ => return 0.0,
@@ -70,18 +36,14 @@ pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Target) -> f6
     }
 }
 
-fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Target, symbols: &SymbolTable) -> f64 {
+fn anchor(bank: &Bank, term: TermId, def: &'static OpDef, target: &Rates, symbols: &SymbolTable) -> f64 {
     let operands: Vec<_> = bank.operands(term).iter().map(|o| bank.types(*o)[0].clone()).collect();
     let attrs = bank.attrs(term);
     let bytes: f64 = operands.iter().chain(bank.types(term)).map(|t| t.bytes().hint(symbols)).sum();
     let flops = (def.work)(OpView { def, operands: &operands, attrs: &attrs, constant: None, callee: None });
     let flops = flops.flops.hint(symbols);
     let dtype = operands.first().map_or(DType::F32, |t| t.dtype);
-    let product = match dtype.bits() {
-        ..=8 => target.product[0],
-        16 => target.product[1],
-        _ => target.product[2],
-    };
+    let product = target.product(dtype);
     let rate = match def.name {
         "core.contract" => match attrs.get("spec") {
             // Work counts all operands in one nest; a chain of pairs needs less, which schedule decides.
@@ -110,16 +72,16 @@ fn is_matrix_product(spec: &str) -> bool {
     (0..e.operands.len()).filter(|at| own(*at)).count() >= 2
 }
 
-/// Relative error of `winograd.output` beyond direct convolution, and whether every implementation may round as much: at most four
-/// roundings of the type, or the square root of the number of products times the accumulator's rounding.
-pub fn winograd_error(bank: &Bank, output: TermId) -> Option<(f64, bool)> {
+/// What `winograd.output` costs in error beyond direct convolution, and saves in work.
+pub fn winograd_offer(bank: &Bank, output: TermId) -> Option<Offer> {
     let attrs = bank.attrs(output);
     let product = bank.operands(output)[0];
     let channels = bank.ty(*bank.operands(product).first()?).shape.last()?.as_constant()? as f64;
-    let r = attrs.int("r") as f64;
-    let dtype = bank.ty(output).dtype;
+    let (m, r) = (attrs.int("m"), attrs.int("r"));
+    let ty = bank.ty(output);
+    let dtype = ty.dtype;
     // Measured relative RMS errors (operand type rounded, f32 accumulation), the upper ends.
-    let eps = match (dtype, attrs.int("m")) {
+    let eps = match (dtype, m) {
         (DType::F64, 2) => 1.0e-15,
         (DType::F64, 4) => 6.0e-15,
         (DType::F32, 2) => 4.9e-7,
@@ -131,7 +93,7 @@ pub fn winograd_error(bank: &Bank, output: TermId) -> Option<(f64, bool)> {
         (DType::BF16, 4) => 2.5e-2,
         _ => 1.0,
     };
-    let accumulator = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
-    let free = (4.0 * dtype.unit_roundoff()).max((channels * r * r).sqrt() * accumulator.unit_roundoff());
-    Some((eps, eps <= free))
+    let direct = 2.0 * ty.elements().hint(&bank.symbols) * channels * (r * r) as f64;
+    let kept = ((m + r - 1) * (m + r - 1)) as f64 / (m * m * r * r) as f64;
+    Some(Offer { term: output, dtype, eps, gain: direct * (1.0 - kept) })
 }

@@ -1,19 +1,19 @@
 //! Rewriting in words: the steps of a proof, and why an op was not found.
 
-use crate::cost::Target;
 use crate::rules::attention;
-use crate::{RewriteOptions, Rewritten, Winograd, internal, saturate};
+use crate::{Candidate, RewriteOptions, Rewritten, Winograd, internal, saturate};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use tricot_dialects::{Module, registry};
 use tricot_proof::{Bank, Mode, TermId};
+use tricot_rates::Rates;
 use tricot_types::Diagnostic;
 
-/// The steps of the first candidate's proof, by name, with both sides.
-pub fn explain(rewritten: &Rewritten) -> String {
+/// The steps of a candidate's proof, by name, with both sides.
+pub fn explain(rewritten: &Rewritten, candidate: &Candidate) -> String {
     let mut out = String::new();
-    for report in &rewritten.functions {
-        let steps: Vec<_> = rewritten.steps.iter().filter(|s| s.function == report.name).collect();
+    for (report, seconds) in rewritten.functions.iter().zip(&candidate.seconds) {
+        let steps: Vec<_> = candidate.steps.iter().filter(|s| s.function == report.name).collect();
         let _ = writeln!(
             out,
             "@{}: {} steps ({} e-nodes in {} classes, {} rounds; modelled time {:.3e} s before, {:.3e} s after)",
@@ -22,8 +22,8 @@ pub fn explain(rewritten: &Rewritten) -> String {
             report.nodes,
             report.classes,
             report.rounds,
-            report.cost.0,
-            report.cost.1
+            report.source_seconds,
+            seconds
         );
         if let Some(stopped) = &report.stopped {
             let _ = writeln!(out, "  note: {stopped}");
@@ -42,11 +42,11 @@ pub fn explain(rewritten: &Rewritten) -> String {
             let _ = writeln!(out, "       {}\n     = {}", s.from, s.to);
         }
     }
-    for line in rewritten.lossy() {
+    for line in candidate.lossy_lines() {
         let _ = writeln!(out, "lossy: {line}");
     }
-    if !rewritten.lossy.is_empty() {
-        let _ = writeln!(out, "estimate of the sum beyond the graph's own rounding: {:.1e}", rewritten.estimate());
+    if !candidate.lossy.is_empty() {
+        let _ = writeln!(out, "estimate of the sum beyond the graph's own rounding: {:.1e}", candidate.estimate());
     }
     out
 }
@@ -61,10 +61,11 @@ pub fn why_not(module: &Module, op: &str, options: &RewriteOptions) -> Result<St
         return Err(vec![d]);
     }
     let mut out = String::new();
+    let shares = crate::budget::Budget::shares(module, options.max_rel_err);
     for function in module.functions.values() {
         let (mut graph, encoded) = saturate(module, function, options).map_err(|m| internal(&function.name, m))?;
-        let target = Target::named(&options.target);
-        let plan = crate::extract::candidates(&mut graph, &encoded.outputs, &target, options);
+        let target = Rates::named(&options.target);
+        let plan = crate::extract::candidates(&mut graph, &encoded.outputs, &target, shares[&function.name].0, options);
         let chosen = plan.found.first().map(|p| p.outputs.clone()).unwrap_or_default();
         let uses =
             |bank: &Bank, roots: &[TermId]| bank.reachable(roots).into_iter().filter(|t| bank.is(*t, op)).count();

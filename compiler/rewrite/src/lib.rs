@@ -1,8 +1,9 @@
 //! Rewriting: equality saturation over a module's functions, extraction per target, and the proof.
 //!
-//! [`rewrite`] is the way in; [`Rewritten`] holds the candidate modules, best first, and the proof for the first. Rules are declared
+//! [`rewrite`] is the way in; [`Rewritten`] holds the candidates, best first, each with its proof. Rules are declared
 //! in `tricot-proof`; what is here finds their instances, weighs the results and writes the steps down. Knows no kernel.
 
+mod budget;
 mod cost;
 mod decode;
 mod explain;
@@ -15,12 +16,13 @@ mod views;
 pub use explain::{explain, why_not};
 pub use lang::Limits;
 
-use cost::Target;
+use budget::Budget;
 use lang::Graph;
 use std::collections::BTreeMap;
 use tricot_dialects::{Function, Module};
 use tricot_proof::proof::{FunctionProof, Proof, VERSION};
 use tricot_proof::{Bank, TermId};
+use tricot_rates::Rates;
 use tricot_types::Diagnostic;
 
 /// Which Winograd transforms extraction may choose.
@@ -67,11 +69,13 @@ pub struct Lossy {
     pub choice: String,
     /// Its relative error.
     pub eps: f64,
-    /// Whether it is within what every implementation rounds anyway.
+    /// Whether it is small enough not to count against the user's budget.
     pub free: bool,
+    /// How often a run calls its function.
+    pub calls: f64,
 }
 
-/// One step of the first candidate's proof, ready to print.
+/// One step of a candidate's proof, ready to print.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NamedStep {
     pub function: String,
@@ -90,28 +94,27 @@ pub struct FunctionReport {
     pub rounds: usize,
     /// Why saturation ended early.
     pub stopped: Option<String>,
-    /// Modelled seconds of the source and of the first candidate.
-    pub cost: (f64, f64),
+    /// Modelled seconds of the source.
+    pub source_seconds: f64,
 }
 
-/// The result of rewriting.
+/// A module that computes what the source does.
 #[derive(Clone, Debug)]
-pub struct Rewritten {
-    /// Modules that compute the same, by modelled cost.
-    pub candidates: Vec<Module>,
-    /// That the first candidate computes what the source does.
+pub struct Candidate {
+    pub module: Module,
+    /// That it does.
     pub proof: Proof,
-    /// The proof for each candidate, in their order.
-    pub proofs: Vec<Proof>,
-    pub functions: Vec<FunctionReport>,
+    /// The proof's steps, function by function.
     pub steps: Vec<NamedStep>,
-    /// Algorithms of the first candidate that round more than its ops.
+    /// Algorithms that round more than the graph's ops.
     pub lossy: Vec<Lossy>,
+    /// Modelled seconds of one run of each function, in the module's order.
+    pub seconds: Vec<f64>,
 }
 
-impl Rewritten {
-    /// Lossy choices, a line each, with the estimate of their sum.
-    pub fn lossy(&self) -> Vec<String> {
+impl Candidate {
+    /// Lossy choices, a line each.
+    pub fn lossy_lines(&self) -> Vec<String> {
         self.lossy
             .iter()
             .map(|l| {
@@ -123,8 +126,21 @@ impl Rewritten {
 
     /// Estimated relative error beyond the source graph's own rounding.
     pub fn estimate(&self) -> f64 {
-        self.lossy.iter().filter(|l| !l.free).map(|l| l.eps).sum()
+        self.lossy.iter().filter(|l| !l.free).map(|l| l.calls * l.eps).sum()
     }
+
+    /// Modelled seconds of all functions together, each counted once.
+    pub fn total_seconds(&self) -> f64 {
+        self.seconds.iter().sum()
+    }
+}
+
+/// The result of rewriting.
+#[derive(Clone, Debug)]
+pub struct Rewritten {
+    /// At least one, by modelled cost; those with a transform the user asked for by name come first.
+    pub candidates: Vec<Candidate>,
+    pub functions: Vec<FunctionReport>,
 }
 
 /// One way to write a function.
@@ -171,12 +187,13 @@ fn saturate(
 fn rewrite_function(
     module: &Module,
     function: &Function,
+    (budget, calls): (Budget, f64),
     options: &RewriteOptions,
 ) -> Result<Outcome, Vec<Diagnostic>> {
     let fail = |m: String| internal(&function.name, m);
     let (mut graph, encoded) = saturate(module, function, options).map_err(fail)?;
-    let target = Target::named(&options.target);
-    let plan = extract::candidates(&mut graph, &encoded.outputs, &target, options);
+    let target = Rates::named(&options.target);
+    let plan = extract::candidates(&mut graph, &encoded.outputs, &target, budget, options);
     let mut choices: Vec<Choice> = vec![];
     for mut extracted in plan.found {
         extracted.outputs = rules::fold::large(&mut graph, &extracted.outputs).map_err(fail)?;
@@ -200,7 +217,7 @@ fn rewrite_function(
             function: decode::function(&mut graph, module, function, &encoded, &extracted.outputs).map_err(fail)?,
             proof: function_proof,
             steps,
-            lossy: extracted.lossy.into_iter().map(|l| Lossy { function: function.name.clone(), ..l }).collect(),
+            lossy: extracted.lossy.into_iter().map(|l| Lossy { function: function.name.clone(), calls, ..l }).collect(),
             cost: extracted.cost,
         });
     }
@@ -210,7 +227,7 @@ fn rewrite_function(
         classes: graph.egraph.number_of_classes(),
         rounds: graph.rounds,
         stopped: graph.stopped.clone(),
-        cost: (plan.source_cost, choices.first().map_or(0.0, |c| c.cost)),
+        source_seconds: plan.source_cost,
     };
     Ok(Outcome { choices, report, constants: graph.bank().constants.clone() })
 }
@@ -219,8 +236,9 @@ fn rewrite_function(
 pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, Vec<Diagnostic>> {
     let mut outcomes: Vec<Outcome> = vec![];
     let mut problems = vec![];
+    let shares = Budget::shares(module, options.max_rel_err);
     for function in module.functions.values() {
-        match rewrite_function(module, function, options) {
+        match rewrite_function(module, function, shares[&function.name], options) {
             Ok(outcome) => outcomes.push(outcome),
             Err(mut p) => problems.append(&mut p),
         }
@@ -230,31 +248,25 @@ pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, V
     }
     // Candidate n takes each function's n-th choice, or its best where there are fewer.
     let many = outcomes.iter().map(|o| o.choices.len()).max().unwrap_or(1).min(options.candidates.max(1));
-    let (mut candidates, mut proofs) = (vec![], vec![]);
+    let mut candidates = vec![];
     for n in 0..many {
         let mut out = Module { name: module.name.clone(), symbols: module.symbols.clone(), ..Module::default() };
-        let mut functions = vec![];
-        for o in &outcomes {
-            let choice = o.choices.get(n).unwrap_or(&o.choices[0]);
+        let chosen: Vec<&Choice> = outcomes.iter().map(|o| o.choices.get(n).unwrap_or(&o.choices[0])).collect();
+        for choice in &chosen {
             out.add_function(choice.function.clone());
-            functions.push(choice.proof.clone());
         }
         keep_constants(module, &outcomes, &mut out);
-        let known = outcomes.iter().map(|o| &o.constants);
-        let constants = prove::constants(&functions, known);
-        proofs.push(Proof { version: VERSION, symbols: module.symbols.clone(), constants, functions });
-        candidates.push(out);
+        let functions: Vec<FunctionProof> = chosen.iter().map(|c| c.proof.clone()).collect();
+        let constants = prove::constants(&functions, outcomes.iter().map(|o| &o.constants));
+        candidates.push(Candidate {
+            module: out,
+            proof: Proof { version: VERSION, symbols: module.symbols.clone(), constants, functions },
+            steps: chosen.iter().flat_map(|c| c.steps.clone()).collect(),
+            lossy: chosen.iter().flat_map(|c| c.lossy.clone()).collect(),
+            seconds: chosen.iter().map(|c| c.cost).collect(),
+        });
     }
-    let first = |o: &Outcome| (o.choices[0].steps.clone(), o.choices[0].lossy.clone());
-    let (steps, lossy): (Vec<_>, Vec<_>) = outcomes.iter().map(first).unzip();
-    Ok(Rewritten {
-        proof: proofs[0].clone(),
-        candidates,
-        proofs,
-        functions: outcomes.into_iter().map(|o| o.report).collect(),
-        steps: steps.concat(),
-        lossy: lossy.concat(),
-    })
+    Ok(Rewritten { candidates, functions: outcomes.into_iter().map(|o| o.report).collect() })
 }
 
 /// Copies the constants that the module's nodes mention, with their names.

@@ -7,7 +7,7 @@ use tricot_dialects::builder::build_main;
 use tricot_dialects::{Attrs, Builder, Constant, Function, Module, TensorType, ValueId, text};
 use tricot_import::{ImportOptions, import_onnx};
 use tricot_reference::{Options, evaluate, random_inputs, relative_l2};
-use tricot_rewrite::{RewriteOptions, Rewritten, Winograd, explain, rewrite, why_not};
+use tricot_rewrite::{Candidate, RewriteOptions, Rewritten, Winograd, explain, rewrite, why_not};
 use tricot_types::{Bindings, DType, Diagnostic, Poly};
 
 fn example(name: &str) -> Module {
@@ -27,11 +27,11 @@ fn the_simplex_block_holds_trilinear_attention() {
         let start = Instant::now();
         let r = rewrite(&module, &options).unwrap_or_else(|d| panic!("{}", d[0]));
         println!("{target}: {:?}, {} candidates", start.elapsed(), r.candidates.len());
-        println!("{}", explain(&r));
-        println!("{}", text::print(&r.candidates[0]));
+        println!("{}", explain(&r, &r.candidates[0]));
+        println!("{}", text::print(&r.candidates[0].module));
         println!("{}", why_not(&module, "trilinear.attention", &options).unwrap());
-        assert_eq!(count(&r.candidates[0], "trilinear.attention"), 1, "{target}");
-        for (candidate, proof) in r.candidates.iter().zip(&r.proofs) {
+        assert_eq!(count(&r.candidates[0].module, "trilinear.attention"), 1, "{target}");
+        for Candidate { module: candidate, proof, .. } in &r.candidates {
             tricot_dialects::verify::verify(candidate).unwrap_or_else(|d| panic!("{}", d[0]));
             tricot_proof::check_against(proof, &module, candidate).unwrap_or_else(|d| panic!("{}", d[0]));
         }
@@ -40,7 +40,7 @@ fn the_simplex_block_holds_trilinear_attention() {
 
 fn run(module: &Module, options: &RewriteOptions) -> Rewritten {
     let r = rewrite(module, options).unwrap_or_else(|d| panic!("{}\n{}", d[0], text::print(module)));
-    for (candidate, proof) in r.candidates.iter().zip(&r.proofs) {
+    for Candidate { module: candidate, proof, .. } in &r.candidates {
         tricot_dialects::verify::verify(candidate).unwrap_or_else(|d| panic!("{}", d[0]));
         tricot_proof::check_against(proof, module, candidate).unwrap_or_else(|d| panic!("{}", d[0]));
     }
@@ -93,7 +93,7 @@ fn conv_and_norm() -> Module {
 fn batch_norm_folds_into_the_filter() {
     let module = conv_and_norm();
     let r = run(&module, &RewriteOptions { winograd: Winograd::Off, ..RewriteOptions::default() });
-    let best = &r.candidates[0];
+    let best = &r.candidates[0].module;
     assert_eq!((count(best, "nn.batch_norm"), count(best, "nn.conv2d")), (0, 1), "{}", text::print(best));
     // One filter, one shift: nothing else is left but their broadcast, the sum and the relu.
     assert_eq!(count(best, "core.constant"), 2, "{}", text::print(best));
@@ -108,7 +108,7 @@ fn winograd_needs_its_option_and_its_budget() {
     let with = |winograd, max_rel_err| {
         let options = RewriteOptions { winograd, max_rel_err, target: "sm_90a".into(), ..RewriteOptions::default() };
         let r = run(&module, &options);
-        let found = r.candidates.iter().find(|c| count(c, "winograd.output") > 0).cloned();
+        let found = r.candidates.iter().map(|c| &c.module).find(|m| count(m, "winograd.output") > 0).cloned();
         (found, r)
     };
     assert!(with(Winograd::Off, 1.0).0.is_none());
@@ -149,8 +149,8 @@ fn depth_costs_little_where_blocks_are_functions() {
         let runs = (0..3).map(|_| {
             let start = Instant::now();
             let r = rewrite(&module, &RewriteOptions::default()).unwrap_or_else(|d| panic!("{}", d[0]));
-            tricot_proof::check(&r.proof, Some(&module)).unwrap_or_else(|d| panic!("{}", d[0]));
-            assert_eq!(count(&r.candidates[0], "trilinear.attention"), 1);
+            tricot_proof::check(&r.candidates[0].proof, Some(&module)).unwrap_or_else(|d| panic!("{}", d[0]));
+            assert_eq!(count(&r.candidates[0].module, "trilinear.attention"), 1);
             start.elapsed()
         });
         runs.min().expect("three runs")
@@ -197,17 +197,18 @@ fn masked_by_argument(windows: [i64; 2]) -> Module {
 fn constant_arguments_are_facts_where_all_calls_agree() {
     let module = masked_by_argument([3, 3]);
     let r = run(&module, &RewriteOptions::default());
-    assert_eq!(count(&r.candidates[0], "nn.attention"), 1, "{}", explain(&r));
-    assert!(r.steps.iter().any(|s| s.rule == "argument-constant"));
-    assert!(distance(&module, &r.candidates[0]) < 1e-9);
+    assert_eq!(count(&r.candidates[0].module, "nn.attention"), 1, "{}", explain(&r, &r.candidates[0]));
+    assert!(r.candidates[0].steps.iter().any(|s| s.rule == "argument-constant"));
+    assert!(distance(&module, &r.candidates[0].module) < 1e-9);
     let other = masked_by_argument([3, 2]);
     let r2 = run(&other, &RewriteOptions::default());
-    assert_eq!(count(&r2.candidates[0], "nn.attention"), 0);
+    assert_eq!(count(&r2.candidates[0].module, "nn.attention"), 0);
     // The claim about the calls belongs to these calls.
-    assert!(tricot_proof::check(&r.proof, Some(&other)).is_err());
-    let mut forged = r.proof.clone();
-    let main = r2.proof.functions.iter().find(|f| f.function == "main").expect("main").clone();
+    assert!(tricot_proof::check(&r.candidates[0].proof, Some(&other)).is_err());
+    let mut forged = r.candidates[0].proof.clone();
+    let main = r2.candidates[0].proof.functions.iter().find(|f| f.function == "main").expect("main").clone();
     *forged.functions.iter_mut().find(|f| f.function == "main").expect("main") = main;
-    forged.constants = r.proof.constants.iter().chain(&r2.proof.constants).cloned().collect();
+    forged.constants =
+        r.candidates[0].proof.constants.iter().chain(&r2.candidates[0].proof.constants).cloned().collect();
     assert!(tricot_proof::check(&forged, None).is_err());
 }

@@ -530,12 +530,12 @@ fn one_plain_spelling() {
     let module = Spelling::new(1, true, Edit::None).build();
     let r = rewritten(&module);
     println!("{}", text::print(&module));
-    println!("{}", tricot_rewrite::explain(&r));
-    println!("{}", text::print(&r.candidates[0]));
+    println!("{}", tricot_rewrite::explain(&r, &r.candidates[0]));
+    println!("{}", text::print(&r.candidates[0].module));
     println!("{}", tricot_rewrite::why_not(&module, "trilinear.attention", &options()).unwrap());
-    assert!(holds(&r.candidates[0], "trilinear.attention"));
-    check(&r.proof, Some(&module)).unwrap_or_else(|d| panic!("{}", d[0]));
-    check_against(&r.proof, &module, &r.candidates[0]).unwrap_or_else(|d| panic!("{}", d[0]));
+    assert!(holds(&r.candidates[0].module, "trilinear.attention"));
+    check(&r.candidates[0].proof, Some(&module)).unwrap_or_else(|d| panic!("{}", d[0]));
+    check_against(&r.candidates[0].proof, &module, &r.candidates[0].module).unwrap_or_else(|d| panic!("{}", d[0]));
 }
 
 #[test]
@@ -546,15 +546,17 @@ fn every_spelling_is_found_and_proved() {
             let op = if trilinear { "trilinear.attention" } else { "nn.attention" };
             let module = Spelling::new(seed * 2 + u64::from(trilinear), trilinear, Edit::None).build();
             let r = rewritten(&module);
-            if !holds(&r.candidates[0], op) {
+            if !holds(&r.candidates[0].module, op) {
                 let why = tricot_rewrite::why_not(&module, op, &options()).unwrap();
                 missed.push(format!("seed {seed}: {why}{}", text::print(&module)));
                 continue;
             }
-            tricot_dialects::verify::verify(&r.candidates[0]).unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
-            check_against(&r.proof, &module, &r.candidates[0]).unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
+            tricot_dialects::verify::verify(&r.candidates[0].module)
+                .unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
+            check_against(&r.candidates[0].proof, &module, &r.candidates[0].module)
+                .unwrap_or_else(|d| panic!("seed {seed}: {}", d[0]));
             if seed % 4 == 0 {
-                let error = distance(&module, &r.candidates[0], seed);
+                let error = distance(&module, &r.candidates[0].module, seed);
                 assert!(error < 1e-9, "seed {seed}: off by {error}\n{}", text::print(&module));
             }
         }
@@ -590,12 +592,13 @@ fn no_mutant_is_found() {
                 tried += 1;
                 let module = s.build();
                 let r = rewritten(&module);
-                let same = ["trilinear.attention", "nn.attention"].into_iter().find(|op| holds(&r.candidates[0], op));
+                let same =
+                    ["trilinear.attention", "nn.attention"].into_iter().find(|op| holds(&r.candidates[0].module, op));
                 if let Some(op) = same {
                     wrong.push(format!(
                         "seed {seed} {edit:?}: {op}\n{}{}",
                         text::print(&module),
-                        text::print(&r.candidates[0])
+                        text::print(&r.candidates[0].module)
                     ));
                 }
             }

@@ -49,14 +49,15 @@ fn refused(proof: &Proof, module: &Module, what: &str) {
 fn the_proof_holds_with_and_without_the_model() {
     let module = source();
     let r = rewritten(&module);
-    let read = Proof::parse("x.proof", r.proof.to_text().as_bytes()).unwrap_or_else(|d| panic!("{}", d[0]));
-    assert_eq!(read, r.proof);
-    assert!(r.proof.steps() >= 3, "{}", tricot_rewrite::explain(&r));
+    let read =
+        Proof::parse("x.proof", r.candidates[0].proof.to_text().as_bytes()).unwrap_or_else(|d| panic!("{}", d[0]));
+    assert_eq!(read, r.candidates[0].proof);
+    assert!(r.candidates[0].proof.steps() >= 3, "{}", tricot_rewrite::explain(&r, &r.candidates[0]));
     check(&read, None).unwrap_or_else(|d| panic!("{}", d[0]));
     check(&read, Some(&module)).unwrap_or_else(|d| panic!("{}", d[0]));
-    check_against(&read, &module, &r.candidates[0]).unwrap_or_else(|d| panic!("{}", d[0]));
+    check_against(&read, &module, &r.candidates[0].module).unwrap_or_else(|d| panic!("{}", d[0]));
     // Another graph, on either side.
-    assert!(check(&read, Some(&r.candidates[0])).is_err());
+    assert!(check(&read, Some(&r.candidates[0].module)).is_err());
     assert!(check_against(&read, &module, &module).is_err());
     assert!(Proof::parse("x.proof", b"{\"version\": 1}").is_err());
 }
@@ -64,7 +65,7 @@ fn the_proof_holds_with_and_without_the_model() {
 #[test]
 fn every_step_is_needed_as_it_is() {
     let module = source();
-    let proof = rewritten(&module).proof;
+    let proof = rewritten(&module).candidates.remove(0).proof;
     let steps = proof.functions[0].steps.len();
     for at in 0..steps {
         let mut fewer = proof.clone();
@@ -118,7 +119,7 @@ fn s_removed(proof: &Proof, module: &Module, at: usize, name: &str) {
 #[test]
 fn altered_terms_and_constants_are_noticed() {
     let module = source();
-    let proof = rewritten(&module).proof;
+    let proof = rewritten(&module).candidates.remove(0).proof;
     for at in 0..proof.functions[0].terms.len() {
         let mut other = proof.clone();
         let head = &mut other.functions[0].terms[at].0;

@@ -10,7 +10,7 @@ use tricot_reference::{Mode, Options, evaluate};
 use tricot_types::{Bindings, Diagnostic};
 
 /// Results above this many bytes are computed at run time.
-const MAX_BYTES: i64 = 1 << 30;
+pub const MAX_BYTES: i64 = 1 << 30;
 /// Results up to this many bytes fold even when they come from single numbers only.
 const SMALL_BYTES: i64 = 4096;
 /// Bytes the evaluator may use beside the constants.
@@ -20,10 +20,29 @@ fn is_view(name: &str) -> bool {
     matches!(name, "core.broadcast" | "core.transpose" | "core.reshape" | "core.slice" | "core.window" | "core.pad")
 }
 
+/// Results up to this many bytes are folded even in an outline: they may be masks and shapes that decide what kernels look like.
+const OUTLINE_BYTES: f64 = 65536.0;
+
+/// How much work a schedule is worth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effort {
+    Full,
+    /// Only to see what the kernels are: large constants to fold become inputs.
+    Outline,
+}
+
 /// Replaces constant subgraphs by constants.
-pub fn fold(flat: &mut Flat) -> Result<(), Diagnostic> {
+pub fn fold(flat: &mut Flat, effort: Effort) -> Result<(), Diagnostic> {
     for v in targets(flat) {
         let module = part(flat, v)?;
+        let stand_in = effort == Effort::Outline
+            && (flat.ty(v).bytes().hint(&flat.symbols) > OUTLINE_BYTES || module.main().is_some_and(reads_arguments));
+        if stand_in {
+            let name = format!("folded{}", flat.function.inputs().len());
+            let input = flat.function.add_input(&name, flat.ty(v).clone());
+            flat.function.replace_uses(v, input);
+            continue;
+        }
         let options = Options { mode: Mode::Typed, memory_cap: MEMORY_CAP, symbols: Bindings::new() };
         let constant = match evaluate(&module, &[], &options) {
             Ok(results) => results[0].to_constant(),
@@ -42,31 +61,42 @@ pub fn fold(flat: &mut Flat) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+fn reads_arguments(function: &Function) -> bool {
+    function.order().into_iter().any(|id| function.node(id).op.name == "core.argument")
+}
+
+/// Live nodes that depend on no argument and no chance.
+pub fn constants(flat: &Flat) -> BTreeSet<NodeId> {
+    let f = &flat.function;
+    let mut out: BTreeSet<NodeId> = BTreeSet::new();
+    for id in f.live_order() {
+        let node = f.node(id);
+        let fixed = !matches!(node.op.name, "core.argument" | "core.random");
+        if fixed && node.operands().iter().all(|o| out.contains(&o.node)) {
+            out.insert(id);
+        }
+    }
+    out
+}
+
 /// Values to fold: constant, of known size, used by something that is not, and more than a view of a constant.
 fn targets(flat: &Flat) -> Vec<ValueId> {
     let f = &flat.function;
     let order = f.live_order();
-    // Nodes without arguments below, and among them those with an array of several values below.
-    let mut constant: BTreeSet<NodeId> = BTreeSet::new();
+    let constant = constants(flat);
+    // Those with an array of several values below.
     let mut arrays: BTreeSet<NodeId> = BTreeSet::new();
-    for id in &order {
+    for id in order.iter().filter(|id| constant.contains(id)) {
         let node = f.node(*id);
-        match node.op.name {
-            "core.argument" | "core.random" => continue,
+        let several = match node.op.name {
             "core.constant" => {
-                constant.insert(*id);
                 let c = flat.constants.get(node.attrs.constant("value"));
-                if c.is_some_and(|c| c.elements() > 1 && c.splat().is_none()) {
-                    arrays.insert(*id);
-                }
+                c.is_some_and(|c| c.elements() > 1 && c.splat().is_none())
             }
-            _ if node.operands().iter().all(|o| constant.contains(&o.node)) => {
-                constant.insert(*id);
-                if node.operands().iter().any(|o| arrays.contains(&o.node)) {
-                    arrays.insert(*id);
-                }
-            }
-            _ => {}
+            _ => node.operands().iter().any(|o| arrays.contains(&o.node)),
+        };
+        if several {
+            arrays.insert(*id);
         }
     }
     let mut wanted: BTreeSet<ValueId> = f.outputs.iter().map(|o| o.value).collect();

@@ -8,6 +8,7 @@ mod bag;
 mod collapse;
 mod contraction;
 mod coords;
+pub mod cost;
 mod eval;
 mod flat;
 mod fold;
@@ -20,12 +21,15 @@ mod scalar;
 mod sparse;
 mod special;
 pub mod text;
+mod widen;
 mod winograd;
 
+use fold::Effort;
 use std::collections::BTreeMap;
 use tricot_dialects::{Constant, Module};
 use tricot_kernel::{CompiledTarget, KernelDesc};
 use tricot_plan::{BufferId, Launch, Plan, PlanBuffer, Step};
+use tricot_rates::Rates;
 use tricot_types::{Diagnostic, Poly, SymbolTable};
 
 /// What may influence a schedule.
@@ -89,9 +93,24 @@ pub enum ScheduledStep {
 /// # Errors
 /// TC04xx what cannot be scheduled, at the user's own nodes; TC10xx faults of the compiler.
 pub fn schedule(module: &Module, options: &ScheduleOptions) -> Result<Schedule, Vec<Diagnostic>> {
+    scheduled(module, options, Effort::Full)
+}
+
+/// Seconds the schedule of a verified module takes on `options.target`, by the model. Large constants are not folded for it.
+///
+/// # Errors
+/// As [`schedule`].
+pub fn estimate(module: &Module, options: &ScheduleOptions) -> Result<f64, Vec<Diagnostic>> {
+    Ok(cost::seconds(&scheduled(module, options, Effort::Outline)?, &Rates::named(&options.target)))
+}
+
+fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
     let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    if options.target == "sm_90a" {
+        widen::widen(&mut flat).map_err(|d| vec![d])?;
+    }
     if options.fuse {
-        fold::fold(&mut flat).map_err(|d| vec![d])?;
+        fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
     }
     let kernels = group::group(&flat, options.fuse)?;
     let schedule = plan::plan(&flat, kernels)?;

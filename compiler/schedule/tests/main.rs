@@ -1,6 +1,7 @@
 //! Tests of the schedule crate, one binary: schedules run by the kernel interpreter on a real byte arena.
 
 mod anchors;
+mod costs;
 mod fusion;
 mod ops;
 mod support;

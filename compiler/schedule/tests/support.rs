@@ -30,7 +30,12 @@ pub fn sym(name: &str) -> Poly {
 }
 
 pub fn scheduled(module: &Module, fuse: bool) -> Schedule {
-    let options = ScheduleOptions { fuse, ..ScheduleOptions::default() };
+    scheduled_for(module, "", fuse)
+}
+
+/// As [`scheduled`], for a target.
+pub fn scheduled_for(module: &Module, target: &str, fuse: bool) -> Schedule {
+    let options = ScheduleOptions { target: target.into(), fuse };
     let s = schedule(module, &options).unwrap_or_else(|e| panic!("{}", e[0]));
     for k in &s.kernels {
         tricot_kernel::verify::verify(k).unwrap_or_else(|e| panic!("{}\n{k}", e[0]));
@@ -208,7 +213,11 @@ pub fn inputs(module: &Module, bindings: &Bindings, range: (i64, i64)) -> Vec<Ve
 pub fn check_range(module: &Module, range: (i64, i64)) -> usize {
     let s = scheduled(module, true);
     let plain = scheduled(module, false);
-    let runs = [(&s, Engine::Oracle), (&s, Engine::cpu(&s)), (&plain, Engine::Oracle)];
+    let gpu = scheduled_for(module, "sm_90a", true);
+    let mut runs = vec![(&s, Engine::Oracle), (&s, Engine::cpu(&s)), (&plain, Engine::Oracle)];
+    if gpu != s {
+        runs.push((&gpu, Engine::Oracle));
+    }
     let main = module.main().unwrap();
     for (b, n) in [(1, 1), (2, 3), (3, 8)] {
         let bindings: Bindings = [(Symbol::new("b").unwrap(), b), (Symbol::new("s").unwrap(), n)].into();
