@@ -4,6 +4,7 @@
 
 mod demo;
 mod docs;
+mod mutations;
 mod run;
 mod setup;
 mod suites;
@@ -20,6 +21,7 @@ cargo xtask COMMAND
   conformance   the ONNX backend node cases on the cpu target
   models        the nine light models of the onnx package, built for both targets, run and checked
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
+  mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
   tidy          the house rules a compiler does not check
   docs          write the generated pages of docs/
 ";
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Some("conformance") => suites::conformance(),
         Some("models") => suites::models(),
         Some("no-llvm") => suites::without_llvm(),
+        Some("mutations") => mutations::mutations(&arguments[1..]),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
         None | Some("help" | "--help" | "-h") => {
