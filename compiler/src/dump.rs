@@ -29,7 +29,16 @@ pub fn write(folder: &Path, files: &Files) -> Result<(), Diagnostic> {
 
 /// Writes a file whole or not at all.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|e| crate::bundle::cannot_write(path, &e))?;
-    file.commit()
+    write_together(&[(path, bytes)])
+}
+
+/// Writes files that belong together: none shows before all are written.
+pub fn write_together(files: &[(&Path, &[u8])]) -> Result<(), Diagnostic> {
+    let mut written = vec![];
+    for (path, bytes) in files {
+        let mut file = AtomicFile::create(path)?;
+        file.write_all(bytes).and_then(|()| file.flush()).map_err(|e| crate::bundle::cannot_write(path, &e))?;
+        written.push(file);
+    }
+    written.into_iter().try_for_each(AtomicFile::commit)
 }

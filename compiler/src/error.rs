@@ -46,3 +46,34 @@ fn save(stage: &str, text: &str) -> Option<PathBuf> {
 pub fn is_internal(problems: &[Diagnostic]) -> bool {
     problems.iter().any(|p| p.code.starts_with("TC10") || p.code == "TC0590")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_a_coded_error_with_a_reproducer() {
+        let input = "module @only_for_this_test\n";
+        let problems = guard("rewrite", || input.into(), || -> Result<(), _> { panic!("index {} is wrong", 7) });
+        let problems = problems.unwrap_err();
+        assert!(is_internal(&problems) && problems[0].code == INTERNAL);
+        assert_eq!(problems[0].message, "internal error in stage `rewrite`: index 7 is wrong");
+        let path = PathBuf::from(problems[0].notes[0].strip_prefix("the input of the stage is in ").unwrap());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), input);
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_reproducer_that_fails_does_not_bring_the_process_down() {
+        let problems = guard("schedule", || panic!("twice"), || -> Result<(), _> { panic!("once") }).unwrap_err();
+        assert!(problems[0].message.ends_with("once") && problems[0].notes.is_empty(), "{}", problems[0]);
+        assert!(problems[0].help.as_ref().is_some_and(|h| h.contains("report")));
+    }
+
+    #[test]
+    fn what_the_user_did_is_no_internal_error() {
+        let mistake = || -> Result<(), _> { Err(vec![Diagnostic::error("TC0101", "a typo")]) };
+        let problems = guard("command", String::new, mistake).unwrap_err();
+        assert!(!is_internal(&problems));
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use tricot_dialects::{ConstantStore, Module};
+use tricot_import::ImportOptions;
 use tricot_schedule::Schedule;
-use tricot_types::Diagnostic;
+use tricot_types::{Bindings, Diagnostic};
 
 /// Where a model comes from.
 #[derive(Clone, Debug)]
@@ -21,14 +22,26 @@ impl Source {
 
     /// Reads and verifies the model.
     pub fn load(&self) -> Result<Module, Vec<Diagnostic>> {
-        match self.path.extension().and_then(|e| e.to_str()) {
-            Some("onnx") => {
-                let mut module = tricot_import::import_onnx(&self.path, &tricot_import::ImportOptions::default())?;
-                // Repeated blocks become functions, so that each is rewritten once.
-                tricot_import::outline(&mut module);
+        match self.is_onnx() {
+            true => self.import(ImportOptions::default()),
+            false => self.load_text(),
+        }
+    }
+
+    /// The same for given sizes, which are written into every type. TC0910 and TC0911 for symbols that are not there and values
+    /// that break a promise.
+    pub fn load_at(&self, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
+        match self.load() {
+            Ok(mut module) => {
+                crate::specialise::specialise(&mut module, sizes)?;
                 Ok(module)
             }
-            _ => self.load_text(),
+            // Some ONNX ops can be imported at known sizes only.
+            Err(problems) if self.is_onnx() && problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210")) => {
+                let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
+                self.import(ImportOptions { set, ..ImportOptions::default() })
+            }
+            Err(problems) => Err(problems),
         }
     }
 
@@ -36,6 +49,17 @@ impl Source {
     pub fn load_schedule(&self) -> Result<Schedule, Vec<Diagnostic>> {
         let text = self.text("schedules are text (*.sched)")?;
         tricot_schedule::text::parse(&self.path.display().to_string(), &text, &self.constants()?)
+    }
+
+    fn is_onnx(&self) -> bool {
+        self.path.extension().is_some_and(|e| e == "onnx")
+    }
+
+    fn import(&self, options: ImportOptions) -> Result<Module, Vec<Diagnostic>> {
+        let mut module = tricot_import::import_onnx(&self.path, &options)?;
+        // Repeated blocks become functions, so that each is rewritten once.
+        tricot_import::outline(&mut module);
+        Ok(module)
     }
 
     fn load_text(&self) -> Result<Module, Vec<Diagnostic>> {

@@ -19,7 +19,13 @@ pub fn specialise(module: &mut Module, bindings: &Bindings) -> Result<(), Vec<Di
             }
             Some(info) => {
                 if let Err(message) = info.check(*value) {
-                    problems.push(Diagnostic::error("TC0911", format!("{symbol}={value}: {message}")));
+                    let max = if info.max == i64::MAX { String::new() } else { format!(" and at most {}", info.max) };
+                    problems.push(Diagnostic::error("TC0911", format!("{symbol}={value}: {message}")).with_help(
+                        format!(
+                            "the model wants `{symbol}` to be a multiple of {}, at least {}{max}",
+                            info.multiple, info.min
+                        ),
+                    ));
                 }
             }
         }

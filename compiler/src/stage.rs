@@ -18,7 +18,7 @@ pub enum Stage {
     Llvm,
     /// PTX of each kernel (`sm_90a`).
     Ptx,
-    /// Machine code, disassembled.
+    /// Machine code, disassembled (both targets).
     Sass,
     /// The launch plan as the runtime reads it.
     Plan,

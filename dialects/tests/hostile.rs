@@ -1,5 +1,6 @@
 //! Graph text from hands that mean no good: any bytes give a module or coded diagnostics, never a panic.
 
+use crate::samples::{SAMPLES, text};
 use arbitrary::{Arbitrary, Unstructured};
 use std::time::{Duration, Instant};
 use tricot_dialects::ConstantStore;
@@ -62,9 +63,8 @@ fn apply(text: &mut Vec<u8>, edit: &Edit) {
             text.splice(to..to, piece);
         }
         Edit::Flip { at, bit } => {
-            if let Some(byte) = text.get_mut(usize::from(at)) {
-                *byte ^= 1 << (bit % 8);
-            }
+            let at = place(at);
+            text.get_mut(at).into_iter().for_each(|b| *b ^= 1 << (bit % 8));
         }
         Edit::Insert { at, word } => {
             let at = place(at);
@@ -75,7 +75,13 @@ fn apply(text: &mut Vec<u8>, edit: &Edit) {
 
 #[test]
 fn edited_texts_never_panic() {
-    let corpus = [super::text::EXAMPLE, "", "module @m\nfunc @main(%x: f32[4]) {\n  return \"y\" = %x\n}\n"];
+    let small = ["", "module @m\nfunc @main(%x: f32[4]) {\n  return \"y\" = %x\n}\n"];
+    // Every op is a seed, so that damage reaches each op's own checks.
+    let corpus: Vec<String> = [super::text::EXAMPLE, small[0], small[1]]
+        .map(String::from)
+        .into_iter()
+        .chain(SAMPLES.iter().map(|s| text(s)))
+        .collect();
     let mut seed = 0x243f_6a88_85a3_08d3u64;
     let (start, mut runs, mut accepted) = (Instant::now(), 0u32, 0u32);
     while start.elapsed() < budget() {
@@ -84,11 +90,13 @@ fn edited_texts_never_panic() {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             chunk.copy_from_slice(&(seed ^ seed >> 29).to_le_bytes());
         }
-        let edits: Vec<Edit> = Vec::arbitrary(&mut Unstructured::new(&noise)).unwrap_or_default();
-        let mut text = corpus[runs as usize % corpus.len()].as_bytes().to_vec();
-        edits.iter().for_each(|e| apply(&mut text, e));
-        let text = String::from_utf8_lossy(&text);
-        match parse("fuzz.tri", &text, &ConstantStore::default()) {
+        let mut u = Unstructured::new(&noise);
+        let count = u.int_in_range(1..=6).unwrap();
+        let edits: Vec<Edit> = (0..count).filter_map(|_| Edit::arbitrary(&mut u).ok()).collect();
+        let mut damaged = corpus[runs as usize % corpus.len()].as_bytes().to_vec();
+        edits.iter().for_each(|e| apply(&mut damaged, e));
+        let damaged = String::from_utf8_lossy(&damaged);
+        match parse("fuzz.tri", &damaged, &ConstantStore::default()) {
             Ok(module) => {
                 accepted += 1;
                 let printed = print(&module);

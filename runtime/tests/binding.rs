@@ -54,6 +54,10 @@ fn inputs_are_checked_all_at_once() {
         codes(&instance.run(inputs, &RunOptions::default()).unwrap_err())
     };
     assert_eq!(run(&mut instance, &[("a", &good)]), ["TC0801"]);
+    let missing = text(&instance.run(&[("a", &good)], &RunOptions::default()).unwrap_err());
+    assert!(missing.contains("input `b` is missing") && missing.contains("f32["), "{missing}");
+    let dtype = text(&instance.run(&[("a", &good), ("b", &half)], &RunOptions::default()).unwrap_err());
+    assert!(dtype.contains("`b`") && dtype.contains("f16") && dtype.contains("f32"), "{dtype}");
     assert_eq!(run(&mut instance, &[("a", &good), ("c", &good)]), ["TC0802", "TC0801"]);
     assert_eq!(run(&mut instance, &[("a", &good), ("a", &good), ("b", &good)]), ["TC0802"]);
     assert_eq!(run(&mut instance, &[("a", &half), ("b", &half)]), ["TC0803", "TC0803"]);

@@ -183,7 +183,9 @@ fn trust_and_machine_are_checked_before_code_is_mapped() {
     m.targets.get_mut("cpu").unwrap().features = vec!["avx9000".into()];
     let bundle = open(&mut m, &entries());
     let digest = bundle.digest();
-    assert_eq!(codes(&Module::load(bundle, Device::Cpu, &digest).err().unwrap()), ["TC0850"]);
+    let problems = Module::load(bundle, Device::Cpu, &digest).err().unwrap();
+    assert_eq!(codes(&problems), ["TC0850"]);
+    assert!(text(&problems).contains("lacks avx9000") && text(&problems).contains("help:"), "{}", text(&problems));
 
     // Another target's bundle.
     let mut other = manifest("sm_90a", &[], vec![], vec![], vec![Plan::default()]);
@@ -191,7 +193,7 @@ fn trust_and_machine_are_checked_before_code_is_mapped() {
     let digest = bundle.digest();
     let problems = Module::load(bundle, Device::Cpu, &digest).err().unwrap();
     assert_eq!(codes(&problems), ["TC0711"]);
-    assert!(text(&problems).contains("its targets: sm_90a"));
+    assert!(text(&problems).contains("its targets: sm_90a") && text(&problems).contains("`--target`"));
 
     // A damaged entry is found before it is mapped.
     let mut bytes = archive(&mut model(), &entries());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tricot_runtime::*;
 
 /// Time each of the two drivers below runs.
-const TIME: Duration = Duration::from_secs(10);
+const TIME: Duration = Duration::from_secs(20);
 
 /// Everything a reader does short of running the code.
 fn exercise(bytes: &[u8]) -> Result<(), Vec<Diagnostic>> {

@@ -4,6 +4,7 @@
 
 mod demo;
 mod docs;
+mod mutations;
 mod run;
 mod setup;
 mod suites;
@@ -18,7 +19,9 @@ cargo xtask COMMAND
   test          all tests (installs what is missing first)
   setup         only install what is missing: LLVM/MLIR 22, ptxas
   conformance   the ONNX backend node cases on the cpu target
+  models        the nine light models of the onnx package, built for both targets, run and checked
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
+  mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
   tidy          the house rules a compiler does not check
   docs          write the generated pages of docs/
 ";
@@ -30,7 +33,9 @@ fn main() -> ExitCode {
         Some("test") => suites::test(&arguments[1..]),
         Some("setup") => setup::setup().map(|_| ()),
         Some("conformance") => suites::conformance(),
+        Some("models") => suites::models(),
         Some("no-llvm") => suites::without_llvm(),
+        Some("mutations") => mutations::mutations(&arguments[1..]),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
         None | Some("help" | "--help" | "-h") => {

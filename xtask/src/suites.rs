@@ -27,16 +27,33 @@ pub fn conformance() -> Outcome {
     if !cases.join("complete").exists() {
         check(crate::demo::python(&["tests/conformance/generate.py", &cases_text])?)?;
     }
-    check(cargo(&[
-        "run",
-        "--quiet",
-        "--package",
-        "tricot-tests",
-        "--bin",
-        "conformance",
-        "--",
-        &cases_text,
-    ]))
+    check(cargo(&["run", "--quiet", "--package", "tricot-tests", "--bin", "conformance", "--", &cases_text]))
+}
+
+/// The light models of the `onnx` package with seeded weights: built for both targets, run, compared before their last Softmax.
+pub fn models() -> Outcome {
+    let tools = setup::setup()?;
+    let folder = root().join("target/models");
+    let folder_text = folder.to_string_lossy().into_owned();
+    if !folder.join("complete").exists() {
+        check(crate::demo::python(&["examples/vgg/make.py", &folder_text, "--model", "all", "--logits"])?)?;
+        std::fs::write(folder.join("complete"), "").map_err(|e| format!("{folder_text}: {e}"))?;
+    }
+    let entries = std::fs::read_dir(&folder).map_err(|e| format!("{folder_text}: {e}"))?;
+    let paths = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "onnx"));
+    let mut files: Vec<String> = paths.map(|p| p.to_string_lossy().into_owned()).collect();
+    files.sort();
+    let mut words = vec!["run", "--quiet", "--package", "tricot-tests", "--bin", "models"];
+    if !tools.llvm {
+        words.push("--no-default-features");
+    }
+    words.push("--");
+    words.extend(files.iter().map(String::as_str));
+    let mut run = cargo(&words);
+    if let Some(ptxas) = &tools.ptxas {
+        run.env("TRICOT_PTXAS", ptxas);
+    }
+    check(run)
 }
 
 /// Builds and uses everything but the sm_90a target with the LLVM prefixes pointing nowhere.

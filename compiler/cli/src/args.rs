@@ -65,7 +65,7 @@ pub struct ModelArgs {
 #[derive(Args, Debug, Clone)]
 pub struct RewriteArgs {
     /// Error budget beyond the model's own rounding, relative L2; 0 allows no lossy choice.
-    #[arg(long, value_name = "EPS", default_value_t = 0.0)]
+    #[arg(long, value_name = "EPS", default_value_t = 0.0, value_parser = tolerance)]
     pub max_rel_err: f64,
     /// Winograd transforms that may replace 3x3 convolutions.
     #[arg(long, value_enum, default_value_t = Winograd::Auto)]
@@ -132,17 +132,20 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub compare: Option<PathBuf>,
     /// Bound of `--compare`, relative L2.
-    #[arg(long, value_name = "EPS", default_value_t = 1e-2)]
+    #[arg(long, value_name = "EPS", default_value_t = 1e-2, value_parser = tolerance)]
     pub bound: f64,
     /// `cpu`, `cuda` or `cuda:N`; by default the best device present that the bundle has code for.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
-    /// Sizes of symbols that random inputs need: `batch=4`.
+    /// Sizes to run at: `batch=4`. Random inputs get them, arrays must have them; a model is compiled for them.
     #[arg(long, value_name = "SYMBOL=N", value_delimiter = ',')]
     pub set: Vec<String>,
     /// safetensors files, where a model is given.
     #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
+    /// How a model that is given is rewritten; a bundle was rewritten when it was built.
+    #[command(flatten)]
+    pub rewrite: RewriteArgs,
     /// Run this many times and report the median time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: usize,
@@ -226,6 +229,11 @@ pub struct Doctor {
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// A relative error; NaN would compare with nothing.
+fn tolerance(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|e: &f64| *e >= 0.0).ok_or_else(|| "it must be a number, 0 or more".into())
 }
 
 fn default_targets() -> Vec<String> {

@@ -10,6 +10,7 @@ use tricot_types::Diagnostic;
 
 pub fn build(args: &Build) -> Outcome {
     models::check_from(args.from)?;
+    check_emit(args)?;
     let progress = Progress::new();
     let mut report = Report { model: args.model.model.display().to_string(), ..Report::default() };
     let mut options = models::options(&args.rewrite, &args.target);
@@ -83,6 +84,17 @@ pub fn build(args: &Build) -> Outcome {
         write_out(&mut out, &format!("{bundle}: {megabytes:.1} MB; {}\n", targets.join("; ")))?;
     }
     Ok(())
+}
+
+/// A stage behind the last one would never be written.
+fn check_emit(args: &Build) -> Outcome {
+    let Some(last) = args.stop_after else { return Ok(()) };
+    let late = args.emit.iter().filter(|stage| **stage > last).map(|stage| {
+        Diagnostic::error("TC0918", format!("stage `{stage}` is to be emitted, but compilation stops after `{last}`"))
+            .with_help(format!("write `--stop-after {stage}`, or leave `{stage}` out of `--emit`"))
+    });
+    let problems: Vec<_> = late.collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
 fn output_path(args: &Build) -> PathBuf {

@@ -65,11 +65,22 @@ fn dispatch(command: &Command) -> Outcome {
         Command::Verify(args) => verify::verify(args),
         Command::Doctor(args) => doctor::doctor(args),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "tricot", &mut std::io::stdout());
-            Ok(())
+            let mut script = vec![];
+            clap_complete::generate(*shell, &mut Cli::command(), "tricot", &mut script);
+            build::write_out(&mut std::io::stdout().lock(), &String::from_utf8_lossy(&script))
         }
-        Command::Man => clap_mangen::Man::new(Cli::command())
-            .render(&mut std::io::stdout())
-            .map_err(|e| vec![Diagnostic::error("TC0902", format!("standard output cannot be written: {e}"))]),
+        Command::Man => build::write_out(&mut std::io::stdout().lock(), &manual()),
     }
+}
+
+/// The manual: a page for the program, then one for each command.
+fn manual() -> String {
+    let mut program = Cli::command().disable_help_subcommand(true);
+    program.build();
+    let mut page = vec![];
+    for command in std::iter::once(&program).chain(program.get_subcommands()) {
+        let written = clap_mangen::Man::new(command.clone()).render(&mut page);
+        written.expect("memory takes every byte");
+    }
+    String::from_utf8_lossy(&page).into_owned()
 }

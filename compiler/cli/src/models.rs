@@ -10,9 +10,7 @@ use tricot_types::{Bindings, Diagnostic, Symbol};
 /// Reads the model and fixes the symbols of `--set`.
 pub fn load(args: &ModelArgs) -> Result<Module, Vec<Diagnostic>> {
     let source = Source { path: args.model.clone(), weights: args.weights.clone() };
-    let mut module = source.load()?;
-    tricot_compiler::specialise::specialise(&mut module, &bindings(&args.set)?)?;
-    Ok(module)
+    source.load_at(&bindings(&args.set)?)
 }
 
 /// Reads a schedule; its sizes are fixed already.

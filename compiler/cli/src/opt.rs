@@ -21,8 +21,8 @@ pub fn opt(args: &Opt) -> Outcome {
         Some(path) => {
             // Weights that the text names by digest go beside it, so that the pair reads back.
             let weights = tricot_import::constants_bytes(result)?;
-            dump::write_whole(&path.with_extension("safetensors"), &weights).map_err(|d| vec![d])?;
-            dump::write_whole(path, text.as_bytes()).map_err(|d| vec![d])
+            let beside = path.with_extension("safetensors");
+            dump::write_together(&[(&beside, &weights), (path, text.as_bytes())]).map_err(|d| vec![d])
         }
     }
 }

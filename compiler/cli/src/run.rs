@@ -1,13 +1,13 @@
 //! `tricot run`: a bundle on real or random inputs, compared where asked.
 
-use crate::args::{ModelArgs, RewriteArgs, Run, Winograd};
+use crate::args::{ModelArgs, Run};
 use crate::build::write_out;
 use crate::files::{self, Array};
 use crate::progress::Progress;
 use crate::{Outcome, models};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tricot_compiler::{Report, dump, numerics};
 use tricot_plan::Port;
 use tricot_reference::{Tensor, relative_l2};
@@ -36,17 +36,14 @@ struct OutputJson {
 
 pub fn run(args: &Run) -> Outcome {
     let progress = Progress::new();
-    let scratch;
-    let path = match is_bundle(&args.bundle) {
-        true => args.bundle.clone(),
+    let (bundle, given) = match is_bundle(&args.bundle) {
+        true => (Bundle::open(&args.bundle)?, models::bindings(&args.set)?),
         false => {
-            scratch = tempfile::tempdir()
-                .map_err(|e| vec![Diagnostic::error("TC0902", format!("no temporary folder: {e}"))])?;
             progress.say("compiling");
-            compile(args, scratch.path())?
+            // In memory: a run that is interrupted leaves nothing behind. The code is for the sizes of `--set` already.
+            (Bundle::from_bytes(&args.bundle.display().to_string(), &compile(args)?)?, Bindings::new())
         }
     };
-    let bundle = Bundle::open(&path)?;
     let device = pick_device(args, &bundle)?;
     let module = match &args.digest {
         Some(text) => {
@@ -57,10 +54,13 @@ pub fn run(args: &Run) -> Outcome {
         // SAFETY: whoever runs `tricot run BUNDLE` asks for its code to be run, as with any program.
         None => unsafe { Module::load_trusted(bundle, device)? },
     };
-    let given = models::bindings(&args.set)?;
+    // A misspelt output is better known before the run than after it.
+    named("output", &args.output, &module.manifest().outputs)?;
     let inputs = inputs(args, &module.manifest().inputs, &given, module.manifest())?;
     let named: Vec<(&str, &HostTensor)> = inputs.iter().map(|(n, t)| (n.as_str(), t)).collect();
-    let mut instance = module.instance();
+    // A symbol that `--set` and an array give different values is an error, and so is one that nothing gives a value.
+    let shapes: Vec<(&str, &[u64])> = inputs.iter().map(|(n, t)| (n.as_str(), t.shape())).collect();
+    let mut instance = module.bind(&module.infer(&shapes, &given)?)?;
     let options = RunOptions { timing: Timing::Run, ..RunOptions::default() };
     let (mut seconds, mut outputs) = (vec![], vec![]);
     progress.say("running");
@@ -124,18 +124,15 @@ fn is_bundle(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "tricot") || (read.is_ok() && &magic == b"PK")
 }
 
-fn compile(args: &Run, folder: &Path) -> Result<PathBuf, Vec<Diagnostic>> {
+/// A bundle of the model for the device asked for.
+fn compile(args: &Run) -> Result<Vec<u8>, Vec<Diagnostic>> {
     let target = match &args.device {
         Some(d) if d.starts_with("cuda") => "sm_90a",
         _ => "cpu",
     };
-    let rewrite = RewriteArgs { max_rel_err: 0.0, winograd: Winograd::Auto };
-    let compiler = models::compiler(models::options(&rewrite, &[target.to_string()]))?;
-    let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: vec![] };
-    let compiled = compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?;
-    let path = folder.join("model.tricot");
-    compiled.write_bundle(&path)?;
-    Ok(path)
+    let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
+    let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: args.set.clone() };
+    compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?.bundle_bytes()
 }
 
 fn pick_device(args: &Run, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {
@@ -258,11 +255,14 @@ fn compare(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Result<BTreeMa
     if problems.is_empty() { Ok(errors) } else { Err(problems) }
 }
 
+/// Writes the outputs asked for, all of them or none.
 fn save(args: &Run, ports: &[Port], outputs: &[HostTensor]) -> Outcome {
+    let mut files = vec![];
     for (name, file) in named("output", &args.output, ports)? {
         let at = ports.iter().position(|p| p.name == name).expect("checked by `named`");
         let t = &outputs[at];
-        dump::write_whole(Path::new(file), &files::npy_bytes(t.dtype(), t.shape(), t.bytes())).map_err(|d| vec![d])?;
+        files.push((Path::new(file), files::npy_bytes(t.dtype(), t.shape(), t.bytes())));
     }
-    Ok(())
+    let files: Vec<(&Path, &[u8])> = files.iter().map(|(path, bytes)| (*path, bytes.as_slice())).collect();
+    dump::write_together(&files).map_err(|d| vec![d])
 }

@@ -1,11 +1,17 @@
 //! Tests of the command line as a user meets it: each runs the `tricot` program. One binary, which links no compiler itself.
 
+mod arrays;
 mod bad_input;
 mod determinism;
+mod devices;
 mod end_to_end;
+mod flags;
+mod places;
 mod proofs;
+mod running;
 mod schedules;
 mod snapshots;
+mod terminal;
 mod transcripts;
 
 use std::path::{Path, PathBuf};

@@ -102,14 +102,20 @@ snapshots! {
 
 #[cfg(feature = "sm90")]
 snapshots! {
+    trilinear_sm90_rewrite: "trilinear" "sm_90a" "rewrite";
+    trilinear_sm90_schedule: "trilinear" "sm_90a" "schedule";
     trilinear_sm90_mlir: "trilinear" "sm_90a" "mlir";
     trilinear_sm90_llvm: "trilinear" "sm_90a" "llvm";
     trilinear_sm90_ptx: "trilinear" "sm_90a" "ptx";
     trilinear_sm90_plan: "trilinear" "sm_90a" "plan";
+    sparse24_sm90_rewrite: "sparse24" "sm_90a" "rewrite";
+    sparse24_sm90_schedule: "sparse24" "sm_90a" "schedule";
     sparse24_sm90_mlir: "sparse24" "sm_90a" "mlir";
     sparse24_sm90_llvm: "sparse24" "sm_90a" "llvm";
     sparse24_sm90_ptx: "sparse24" "sm_90a" "ptx";
     sparse24_sm90_plan: "sparse24" "sm_90a" "plan";
+    winograd_sm90_rewrite: "winograd" "sm_90a" "rewrite";
+    winograd_sm90_schedule: "winograd" "sm_90a" "schedule";
     winograd_sm90_mlir: "winograd" "sm_90a" "mlir";
     winograd_sm90_llvm: "winograd" "sm_90a" "llvm";
     winograd_sm90_ptx: "winograd" "sm_90a" "ptx";

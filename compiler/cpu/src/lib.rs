@@ -47,10 +47,10 @@ impl Backend for CpuBackend {
         "cpu"
     }
 
-    /// See [`Backend::compile`]; codes TC06xx. `want` may name `clif` and `asm`.
+    /// See [`Backend::compile`]; codes TC06xx. The stage `mlir` is Cranelift IR here, `sass` the machine code as assembly.
     fn compile(&self, kernels: &[KernelDesc], options: &CompileOptions) -> Result<CompiledTarget, Vec<Diagnostic>> {
         let machine = Machine::new(options.native_cpu).map_err(|e| vec![e])?;
-        let text = options.want.iter().any(|w| matches!(*w, "clif" | "asm"));
+        let text = options.want.iter().any(|w| matches!(*w, "mlir" | "sass"));
         let compiled = compile_all(kernels, &machine, options, text);
         let (mut blob, mut out, mut errors) = (Blob::default(), BTreeMap::new(), vec![]);
         for (desc, result) in kernels.iter().zip(compiled) {
@@ -63,7 +63,7 @@ impl Backend for CpuBackend {
             };
             let offset = blob.append(&unit);
             let mut texts = KernelText::new();
-            for (stage, text) in [("clif", unit.clif), ("asm", unit.asm)] {
+            for (stage, text) in [("mlir", unit.clif), ("sass", unit.asm)] {
                 if options.want.contains(&stage) {
                     texts.insert(stage, text);
                 }

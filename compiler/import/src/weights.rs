@@ -42,6 +42,8 @@ impl AsRef<[u8]> for Window {
     }
 }
 
+const AGAIN: &str = "the file may be truncated; fetch or save it again";
+
 /// Maps a safetensors file; its tensors by name, none of them copied.
 ///
 /// # Errors
@@ -53,7 +55,7 @@ pub fn load_constants(path: &Path) -> Result<ConstantStore, Vec<Diagnostic>> {
     // SAFETY: as with every mapped model file, whoever changes it while we read gets what they wrote; bounds come from the map.
     let map = Arc::new(unsafe { memmap2::Mmap::map(&file) }.map_err(unreadable)?);
     let tensors = SafeTensors::deserialize(&map)
-        .map_err(|e| vec![Diagnostic::error("TC0251", format!("{name} is no safetensors file: {e}"))])?;
+        .map_err(|e| Diagnostic::error("TC0251", format!("{name} is no safetensors file: {e}")).with_help(AGAIN))?;
     let (mut store, mut problems) = (ConstantStore::default(), vec![]);
     let mut all = tensors.tensors();
     all.sort_by(|a, b| a.0.cmp(&b.0));
@@ -69,10 +71,13 @@ pub fn load_constants(path: &Path) -> Result<ConstantStore, Vec<Diagnostic>> {
         let window = Window { map: map.clone(), start, end: start + view.data().len() };
         match Constant::new(dtype, shape, Arc::new(window)) {
             Some(constant) => drop(store.add_named(&tensor, constant)),
-            None => problems.push(Diagnostic::error(
-                "TC0251",
-                format!("tensor `{tensor}` of {name} has a size that contradicts its shape"),
-            )),
+            None => problems.push(
+                Diagnostic::error(
+                    "TC0251",
+                    format!("tensor `{tensor}` of {name} has a size that contradicts its shape"),
+                )
+                .with_help(AGAIN),
+            ),
         }
     }
     if problems.is_empty() { Ok(store) } else { Err(problems) }

@@ -2,6 +2,7 @@
 //!
 //! Anchors run as kernels of their own; maps, casts and views ride on one. Symbols count at their hints.
 
+use crate::budget::Offer;
 use tricot_dialects::op::OpView;
 use tricot_dialects::{Attr, OpDef};
 use tricot_proof::{Bank, Head, TermId};
@@ -71,16 +72,16 @@ fn is_matrix_product(spec: &str) -> bool {
     (0..e.operands.len()).filter(|at| own(*at)).count() >= 2
 }
 
-/// Relative error of `winograd.output` beyond direct convolution, and whether every implementation may round as much: at most four
-/// roundings of the type, or the square root of the number of products times the accumulator's rounding.
-pub fn winograd_error(bank: &Bank, output: TermId) -> Option<(f64, bool)> {
+/// What `winograd.output` costs in error beyond direct convolution, and saves in work.
+pub fn winograd_offer(bank: &Bank, output: TermId) -> Option<Offer> {
     let attrs = bank.attrs(output);
     let product = bank.operands(output)[0];
     let channels = bank.ty(*bank.operands(product).first()?).shape.last()?.as_constant()? as f64;
-    let r = attrs.int("r") as f64;
-    let dtype = bank.ty(output).dtype;
+    let (m, r) = (attrs.int("m"), attrs.int("r"));
+    let ty = bank.ty(output);
+    let dtype = ty.dtype;
     // Measured relative RMS errors (operand type rounded, f32 accumulation), the upper ends.
-    let eps = match (dtype, attrs.int("m")) {
+    let eps = match (dtype, m) {
         (DType::F64, 2) => 1.0e-15,
         (DType::F64, 4) => 6.0e-15,
         (DType::F32, 2) => 4.9e-7,
@@ -92,7 +93,7 @@ pub fn winograd_error(bank: &Bank, output: TermId) -> Option<(f64, bool)> {
         (DType::BF16, 4) => 2.5e-2,
         _ => 1.0,
     };
-    let accumulator = if dtype == DType::F64 { DType::F64 } else { DType::F32 };
-    let free = (4.0 * dtype.unit_roundoff()).max((channels * r * r).sqrt() * accumulator.unit_roundoff());
-    Some((eps, eps <= free))
+    let direct = 2.0 * ty.elements().hint(&bank.symbols) * channels * (r * r) as f64;
+    let kept = ((m + r - 1) * (m + r - 1)) as f64 / (m * m * r * r) as f64;
+    Some(Offer { term: output, dtype, eps, gain: direct * (1.0 - kept) })
 }

@@ -61,10 +61,11 @@ pub fn why_not(module: &Module, op: &str, options: &RewriteOptions) -> Result<St
         return Err(vec![d]);
     }
     let mut out = String::new();
+    let shares = crate::budget::Budget::shares(module, options.max_rel_err);
     for function in module.functions.values() {
         let (mut graph, encoded) = saturate(module, function, options).map_err(|m| internal(&function.name, m))?;
         let target = Rates::named(&options.target);
-        let plan = crate::extract::candidates(&mut graph, &encoded.outputs, &target, options);
+        let plan = crate::extract::candidates(&mut graph, &encoded.outputs, &target, shares[&function.name].0, options);
         let chosen = plan.found.first().map(|p| p.outputs.clone()).unwrap_or_default();
         let uses =
             |bank: &Bank, roots: &[TermId]| bank.reachable(roots).into_iter().filter(|t| bank.is(*t, op)).count();

@@ -3,7 +3,8 @@
 //! Each class keeps the cheapest set of classes that computes it, shared parts counted once; passes repeat until nothing gets
 //! cheaper. Candidates come from forbidding and preferring families of ops in turn.
 
-use crate::cost::{seconds, winograd_error};
+use crate::budget::{Budget, Offer};
+use crate::cost::{seconds, winograd_offer};
 use crate::lang::{Graph, Node};
 use crate::{Lossy, RewriteOptions, Winograd};
 use egg::Id;
@@ -64,9 +65,8 @@ struct Candidate {
     children: Vec<usize>,
     cost: f64,
     name: &'static str,
-    /// Error beyond the ops' own rounding, if it has any.
-    eps: Option<(f64, bool)>,
-    term: TermId,
+    /// Its error beyond the ops' own rounding, if it has any.
+    offer: Option<Offer>,
 }
 
 type Set = Rc<BTreeMap<usize, f64>>;
@@ -79,7 +79,13 @@ struct Pick {
 }
 
 /// Up to `options.candidates` ways to compute `outputs`.
-pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Rates, options: &RewriteOptions) -> Plan {
+pub fn candidates(
+    graph: &mut Graph,
+    outputs: &[TermId],
+    target: &Rates,
+    budget: Budget,
+    options: &RewriteOptions,
+) -> Plan {
     let mut ids: Vec<Id> = graph.egraph.classes().map(|c| c.id).collect();
     ids.sort_unstable();
     let index: BTreeMap<Id, usize> = ids.iter().copied().zip(0..).collect();
@@ -95,8 +101,7 @@ pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Rates, options
                 children: node.children.iter().map(|c| index[&graph.egraph.find(*c)]).collect(),
                 cost: seconds(&graph.egraph.analysis.bank, term, constant[at], target),
                 name,
-                eps: (name == "winograd.output").then(|| winograd_error(&graph.egraph.analysis.bank, term)).flatten(),
-                term,
+                offer: (name == "winograd.output").then(|| winograd_offer(&graph.egraph.analysis.bank, term)).flatten(),
                 node,
             });
         }
@@ -104,19 +109,8 @@ pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Rates, options
     }
     let roots: Vec<usize> =
         outputs.iter().map(|t| index[&graph.egraph.find(graph.class(*t).expect("outputs were added"))]).collect();
-    // What the budget pays for, in order.
-    let mut paid = BTreeSet::new();
-    let mut left = options.max_rel_err;
-    for c in classes.iter().flat_map(|c| &c.nodes) {
-        match c.eps {
-            Some((eps, false)) if eps <= left => {
-                left -= eps;
-                paid.insert(c.term);
-            }
-            _ => {}
-        }
-    }
-    let allowed = |c: &Candidate| !matches!(c.eps, Some((_, false))) || paid.contains(&c.term);
+    let affordable = budget.afford(classes.iter().flat_map(|c| &c.nodes).filter_map(|c| c.offer).collect());
+    let allowed = |c: &Candidate| c.offer.is_none_or(|o| affordable.contains_key(&o.term));
     let present: Vec<&str> =
         FAMILIES.iter().copied().filter(|f| classes.iter().flat_map(|c| &c.nodes).any(|n| n.name == *f)).collect();
     let mut found: Vec<Extracted> = vec![];
@@ -132,7 +126,7 @@ pub fn candidates(graph: &mut Graph, outputs: &[TermId], target: &Rates, options
     for variant in variants {
         let cost = |c: &Candidate| (allowed(c) && variant.allows(c.name)).then(|| c.cost * variant.factor(c.name));
         let picks = choose(&classes, &cost);
-        let Some(extracted) = read(graph.bank(), &classes, &picks, &roots) else { continue };
+        let Some(extracted) = read(graph.bank(), &classes, &picks, &roots, &affordable) else { continue };
         if !found.iter().any(|f| f.outputs == extracted.outputs) {
             found.push(extracted);
         }
@@ -246,7 +240,13 @@ fn assemble(at: usize, node: usize, candidate: &Candidate, cost: f64, picks: &[O
 }
 
 /// The terms of the choice.
-fn read(bank: &mut Bank, classes: &[Class], picks: &[Option<Pick>], roots: &[usize]) -> Option<Extracted> {
+fn read(
+    bank: &mut Bank,
+    classes: &[Class],
+    picks: &[Option<Pick>],
+    roots: &[usize],
+    affordable: &BTreeMap<TermId, bool>,
+) -> Option<Extracted> {
     let mut terms: BTreeMap<usize, TermId> = BTreeMap::new();
     let mut open: BTreeSet<usize> = BTreeSet::new();
     let mut stack: Vec<usize> = roots.to_vec();
@@ -263,7 +263,7 @@ fn read(bank: &mut Bank, classes: &[Class], picks: &[Option<Pick>], roots: &[usi
             let term = bank.add(candidate.node.head.clone(), children).ok()?;
             terms.insert(at, term);
             cost += candidate.cost;
-            if let Some((eps, free)) = candidate.eps {
+            if let Some(Offer { eps, term: offered, .. }) = candidate.offer {
                 let attrs = bank.attrs(term);
                 lossy.push(Lossy {
                     function: String::new(),
@@ -274,7 +274,8 @@ fn read(bank: &mut Bank, classes: &[Class], picks: &[Option<Pick>], roots: &[usi
                         bank.ty(term)
                     ),
                     eps,
-                    free,
+                    free: affordable.get(&offered).copied().unwrap_or(false),
+                    calls: 1.0,
                 });
             }
             stack.pop();

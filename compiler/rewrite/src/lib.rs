@@ -3,6 +3,7 @@
 //! [`rewrite`] is the way in; [`Rewritten`] holds the candidates, best first, each with its proof. Rules are declared
 //! in `tricot-proof`; what is here finds their instances, weighs the results and writes the steps down. Knows no kernel.
 
+mod budget;
 mod cost;
 mod decode;
 mod explain;
@@ -15,6 +16,7 @@ mod views;
 pub use explain::{explain, why_not};
 pub use lang::Limits;
 
+use budget::Budget;
 use lang::Graph;
 use std::collections::BTreeMap;
 use tricot_dialects::{Function, Module};
@@ -67,8 +69,10 @@ pub struct Lossy {
     pub choice: String,
     /// Its relative error.
     pub eps: f64,
-    /// Whether it is within what every implementation rounds anyway.
+    /// Whether it is small enough not to count against the user's budget.
     pub free: bool,
+    /// How often a run calls its function.
+    pub calls: f64,
 }
 
 /// One step of a candidate's proof, ready to print.
@@ -122,7 +126,7 @@ impl Candidate {
 
     /// Estimated relative error beyond the source graph's own rounding.
     pub fn estimate(&self) -> f64 {
-        self.lossy.iter().filter(|l| !l.free).map(|l| l.eps).sum()
+        self.lossy.iter().filter(|l| !l.free).map(|l| l.calls * l.eps).sum()
     }
 
     /// Modelled seconds of all functions together, each counted once.
@@ -183,12 +187,13 @@ fn saturate(
 fn rewrite_function(
     module: &Module,
     function: &Function,
+    (budget, calls): (Budget, f64),
     options: &RewriteOptions,
 ) -> Result<Outcome, Vec<Diagnostic>> {
     let fail = |m: String| internal(&function.name, m);
     let (mut graph, encoded) = saturate(module, function, options).map_err(fail)?;
     let target = Rates::named(&options.target);
-    let plan = extract::candidates(&mut graph, &encoded.outputs, &target, options);
+    let plan = extract::candidates(&mut graph, &encoded.outputs, &target, budget, options);
     let mut choices: Vec<Choice> = vec![];
     for mut extracted in plan.found {
         extracted.outputs = rules::fold::large(&mut graph, &extracted.outputs).map_err(fail)?;
@@ -212,7 +217,7 @@ fn rewrite_function(
             function: decode::function(&mut graph, module, function, &encoded, &extracted.outputs).map_err(fail)?,
             proof: function_proof,
             steps,
-            lossy: extracted.lossy.into_iter().map(|l| Lossy { function: function.name.clone(), ..l }).collect(),
+            lossy: extracted.lossy.into_iter().map(|l| Lossy { function: function.name.clone(), calls, ..l }).collect(),
             cost: extracted.cost,
         });
     }
@@ -231,8 +236,9 @@ fn rewrite_function(
 pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, Vec<Diagnostic>> {
     let mut outcomes: Vec<Outcome> = vec![];
     let mut problems = vec![];
+    let shares = Budget::shares(module, options.max_rel_err);
     for function in module.functions.values() {
-        match rewrite_function(module, function, options) {
+        match rewrite_function(module, function, shares[&function.name], options) {
             Ok(outcome) => outcomes.push(outcome),
             Err(mut p) => problems.append(&mut p),
         }

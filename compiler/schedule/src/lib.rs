@@ -25,6 +25,7 @@ mod scalar;
 mod sparse;
 mod special;
 pub mod text;
+mod widen;
 mod winograd;
 
 pub use interface::Interface;
@@ -118,6 +119,9 @@ pub fn estimate(module: &Module, options: &ScheduleOptions) -> Result<f64, Vec<D
 
 fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
     let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    if options.target == "sm_90a" {
+        widen::widen(&mut flat).map_err(|d| vec![d])?;
+    }
     if options.fuse {
         let rates = Rates::named(&options.target);
         let outline = |trial: &Flat| lay_out(trial.clone(), options, Effort::Outline).ok();

@@ -1,6 +1,6 @@
 //! Ops that stay whole, against their decompositions.
 
-use crate::support::{check, check_range, module, sym};
+use crate::support::{check, check_range, module, scheduled_for, sym};
 use tricot_dialects::{Attrs, Constant, TensorType};
 use tricot_types::DType::{self, *};
 use tricot_types::Poly;
@@ -145,5 +145,37 @@ fn winograd_convolution() {
             Ok(())
         });
         assert_eq!(check(&m), 4);
+    }
+}
+
+#[test]
+fn eight_bit_products_keep_f32_precision_where_it_is_asked_for() {
+    // The result as it is, rounded by the next op, and both.
+    for (wide, narrow) in [(true, false), (false, true), (true, true)] {
+        let m = module(|b| {
+            let x = b.input("x", TensorType::new(F8E4M3, [p(48), p(40)]));
+            let w = b.input("w", TensorType::new(F8E4M3, [p(40), p(33)]));
+            let y = b.contract("mk,kn->mn", &[x, w], F32)?;
+            let y = b.map("relu", &[y])?;
+            if wide {
+                b.output("wide", y);
+            }
+            if narrow {
+                let rounded = b.cast(y, BF16)?;
+                b.output("narrow", rounded);
+            }
+            Ok(())
+        });
+        check(&m);
+        let factors = |target: &str| -> Vec<DType> {
+            let s = scheduled_for(&m, target, true);
+            let product = s.kernels.iter().find_map(|k| match &k.body {
+                tricot_kernel::Body::Contraction(c) => Some([c.a, c.b].map(|e| k.exprs[e].dtype).to_vec()),
+                _ => None,
+            });
+            product.expect("a matrix product")
+        };
+        assert_eq!(factors("sm_90a") == [F16, F16], wide, "{:?}", factors("sm_90a"));
+        assert!(!factors("cpu").contains(&F16), "{:?}", factors("cpu"));
     }
 }

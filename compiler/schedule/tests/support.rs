@@ -39,6 +39,7 @@ pub fn launches(module: &Module, target: &str) -> usize {
     s.steps.iter().filter(|s| matches!(s, ScheduledStep::Launch { .. })).count()
 }
 
+/// As [`scheduled`], for a target.
 pub fn scheduled_for(module: &Module, target: &str, fuse: bool) -> Schedule {
     let options = ScheduleOptions { target: target.into(), fuse };
     let s = schedule(module, &options).unwrap_or_else(|e| panic!("{}", e[0]));

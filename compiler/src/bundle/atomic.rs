@@ -139,8 +139,8 @@ pub(crate) fn cannot_write(path: &Path, e: &io::Error) -> Diagnostic {
     let path = path.display();
     match full {
         true => Diagnostic::error("TC0721", format!("no space left for `{path}`: {e}"))
-            .with_help("free some space or write elsewhere; nothing was left behind"),
+            .with_help("free some space or write elsewhere; no part of it was left behind"),
         false => Diagnostic::error("TC0720", format!("cannot write `{path}`: {e}"))
-            .with_help("check that the folder exists and may be written; nothing was left behind"),
+            .with_help("check that the folder exists and may be written; no part of it was left behind"),
     }
 }

@@ -511,14 +511,20 @@ fn map_symbolic() -> Case {
     m.done(Body::Nest(nest))
 }
 
-/// `c = act(a b + bias)`; a `[batch, m, k]`, b `[batch, k, n]` or its transpose.
-fn contraction(dtype: DType, acc: DType, [batch, mm, nn, kk]: [i64; 4], transposed: bool) -> Case {
-    let mut m = Make::new(&format!("contract_{dtype}_{batch}_{mm}_{nn}_{kk}_{transposed}"));
-    m.bound = if acc == DType::F64 { 1e-12 } else { 1e-5 };
+/// `c = act(a b + bias)`; a `[batch, m, k]`, b `[batch, k, n]` or its transpose. The result is of the accumulator's type.
+fn contraction(dtype: DType, acc: DType, sizes: [i64; 4], transposed: bool) -> Case {
+    rounded_contraction(dtype, acc, acc, sizes, transposed)
+}
+
+/// As [`contraction`], its result rounded to `to`.
+fn rounded_contraction(dtype: DType, acc: DType, to: DType, [batch, mm, nn, kk]: [i64; 4], transposed: bool) -> Case {
+    let rounded = if to == acc { String::new() } else { format!("_{to}") };
+    let mut m = Make::new(&format!("contract_{dtype}{rounded}_{batch}_{mm}_{nn}_{kk}_{transposed}"));
+    m.bound = if to == DType::F32 { 1e-5 } else { bound_of(to) };
     let a = m.read(dtype, &[batch, mm, kk]);
     let b = m.read(dtype, &[batch, kk, nn]);
     let bias = m.read(acc, &[nn]);
-    let c = m.write(acc, &[batch, mm, nn]);
+    let c = m.write(to, &[batch, mm, nn]);
     let e = &mut m.desc.exprs;
     let av = e.load(dtype, a, at(&[(V[0], mm * kk), (V[1], kk), (V[3], 1)]));
     let b_index = if transposed {
@@ -532,6 +538,7 @@ fn contraction(dtype: DType, acc: DType, [batch, mm, nn, kk]: [i64; 4], transpos
     let value = e.binary(Binary::Add, sum, w);
     let zero = if acc.is_float() { e.float(acc, 0.0) } else { e.int(acc, 0) };
     let value = e.binary(Binary::Max, value, zero);
+    let value = e.cast(value, to, CastMode::Round);
     let stores = vec![put(c, at(&[(V[0], mm * nn), (V[1], nn), (V[2], 1)]), value)];
     m.done(Body::Contraction(Contraction {
         batch: loops(&[(V[0], batch)]),

@@ -79,7 +79,9 @@ pub fn dense(desc: &KernelDesc, c: &Contraction) -> Option<Problem> {
     let (row, col) = (factor(desc, c.a)?, factor(desc, c.b)?);
     let wide = |d| matches!(d, DType::F16 | DType::BF16);
     let narrow = |d| matches!(d, DType::F8E4M3 | DType::F8E5M2);
-    let types = (wide(row.dtype) && row.dtype == col.dtype) || (narrow(row.dtype) && narrow(col.dtype));
+    // fp8 sums keep 13 fraction bits (arXiv 2511.10909): enough where the result is rounded to 16 bits, not for f32.
+    let rounded = c.stores.iter().all(|s| desc.buffers[s.buffer as usize].dtype.bits() <= 16);
+    let types = (wide(row.dtype) && row.dtype == col.dtype) || (narrow(row.dtype) && narrow(col.dtype) && rounded);
     if !types || c.acc != DType::F32 || c.precision != Precision::Native {
         return None;
     }

@@ -118,14 +118,20 @@ impl Case {
         out
     }
 
-    /// Relative L2 error over the written buffers; integers must agree exactly, threads must not matter.
-    pub fn check(&self, tolerance: f64) {
-        let inputs = self.fill(7);
-        let (got, many) = (self.run_code(&inputs, 1), self.run_code(&inputs, 3));
+    /// The results of one thread, after checking that three give the same bits.
+    pub fn run_same(&self, inputs: &[Vec<Num>]) -> Vec<Vec<Num>> {
+        let (got, many) = (self.run_code(inputs, 1), self.run_code(inputs, 3));
         let bits = |all: &[Vec<Num>]| -> Vec<Vec<u8>> {
             self.desc.buffers.iter().zip(all).map(|(b, values)| oracle::encode(b.dtype, values)).collect()
         };
         assert!(bits(&got) == bits(&many), "{}: results depend on the number of threads", self.desc.name);
+        got
+    }
+
+    /// Relative L2 error over the written buffers; integers must agree exactly, threads must not matter.
+    pub fn check(&self, tolerance: f64) {
+        let inputs = self.fill(7);
+        let got = self.run_same(&inputs);
         let mut expected = inputs;
         oracle::run(&self.desc, &self.sizes, &mut expected);
         let case = tricot_kernel_tests::cases::Case {

@@ -4,5 +4,4 @@ mod attentions;
 mod contractions;
 mod harness;
 mod nests;
-mod random;
 mod shared;

@@ -118,7 +118,7 @@ fn lower(
     problems
         .extend(rest.into_iter().filter(|d| !matches!(d.code, "TC0203" | "TC0205") || !surveyed.contains(&place(d))));
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(problems.into_iter().map(|d| complete(d, file)).collect());
     }
     main.prune();
     let live: BTreeSet<_> = main
@@ -150,6 +150,22 @@ pub fn input_names(model: &[u8]) -> Result<Vec<String>, Diagnostic> {
     let graph = model.graph.unwrap_or_default();
     let weight = |name: &str| graph.initializer.iter().any(|t| t.name() == name);
     Ok(graph.input.iter().map(|i| i.name().to_string()).filter(|n| !weight(n)).collect())
+}
+
+/// Sees to it that a problem points somewhere and names a way out.
+fn complete(mut d: Diagnostic, file: &str) -> Diagnostic {
+    if d.labels.is_empty() {
+        d = d.at_name(file, "");
+    }
+    let help = match d.code {
+        _ if d.help.is_some() => return d,
+        "TC0203" | "TC0204" | "TC0205" | "TC0210" => {
+            "express this part of the model by ops and types that are supported"
+        }
+        "TC0212" => "the file is damaged or its exporter is at fault; export the model again",
+        _ => "the model contradicts itself here; `onnx.checker.check_model(model, full_check=True)` may say more",
+    };
+    d.with_help(help)
 }
 
 fn place(d: &Diagnostic) -> String {

@@ -150,7 +150,9 @@ pub fn large() -> Vec<Case> {
         cases.push(contraction(DType::F16, DType::F32, [2, 200, 136, 72], transposed));
         cases.push(contraction(DType::F32, DType::F32, [1, 256, 192, 64], transposed));
     }
-    cases.push(contraction(DType::F8E4M3, DType::F32, [1, 144, 160, 128], true));
+    for to in [DType::F32, DType::BF16] {
+        cases.push(rounded_contraction(DType::F8E4M3, DType::F32, to, [1, 144, 160, 128], true));
+    }
     cases.push(contraction(DType::BF16, DType::F32, [1, 8, 256, 128], true));
     cases.push(sparse(DType::BF16, [1, 128, 136, 128]));
     cases.push(sparse(DType::F16, [2, 72, 64, 256]));

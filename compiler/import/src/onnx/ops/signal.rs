@@ -62,8 +62,9 @@ fn transform(c: &mut Ctx, x: ValueId, axis: usize, length: i64, inverse: bool, o
     let (Some(parts @ (1 | 2)), true) = (parts, axis + 1 < rank && length > 0) else {
         return Err(misfit(format!("a transform of {} along axis {axis} with length {length}", c.ty(x))));
     };
-    let mut x = c.up(x)?;
-    let compute = c.dtype(x);
+    // In f64, as numpy does it: what cancels in a spectrum leaves values far below the rounding of f32 sums.
+    let compute = DType::F64;
+    let mut x = c.b.cast(x, compute)?;
     // The input is cut or padded with zeros to the length, one-sided spectra to their half.
     let real_result = inverse && onesided;
     let wanted = if real_result { length / 2 + 1 } else { length };
