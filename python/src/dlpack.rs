@@ -4,7 +4,7 @@
 //! copied and no capsule is consumed; what the capsule keeps alive, lives as long as the view. Knows no module.
 
 use crate::error::Outcome;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyCapsule, PyDict};
@@ -216,6 +216,9 @@ fn export<'py>(object: &Bound<'py, PyAny>, name: &str, stream: Option<i64>) -> O
         other => other,
     };
     result.map_err(|error| {
+        if !error.is_instance_of::<PyException>(py) {
+            return error.into(); // An interrupt, say.
+        }
         Diagnostic::error("TC0840", format!("`{name}` cannot be shared through DLPack: {}", error.value(py)))
             .with_help("detach tensors that require a gradient, and convert element types the library cannot export")
             .into()

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use tricot_compiler::{Compiled, Compiler, Options, Report, Stage, error::guard};
 use tricot_kernel::Backend;
 use tricot_kernel::remote::RemoteBackend;
+use tricot_runtime::cpu::threads;
 use tricot_runtime::{Bundle, Device};
 use tricot_types::{Bindings, Diagnostic};
 
@@ -89,7 +90,8 @@ impl Settings {
         let options = Options { emit: emit.into_iter().collect(), stop_after, ..self.options.clone() };
         let compiler = Compiler::new(options, backends)?;
         let text = || tricot_dialects::text::print(graph);
-        guard("compile", text, || compiler.compile(graph.clone(), &mut Report::default(), &|_| {}))
+        // In the runtime's pool: rayon's own would hang in a forked child of a process that compiled.
+        threads::install(|| guard("compile", text, || compiler.compile(graph.clone(), &mut Report::default(), &|_| {})))
     }
 }
 
@@ -97,7 +99,7 @@ impl Module {
     pub fn compile(graph: Arc<tricot_dialects::Module>, settings: Settings) -> Result<Module, Vec<Diagnostic>> {
         let compiled = settings.compile(&graph, None, None)?;
         let explanations = compiled.targets.iter().map(|t| (t.name.clone(), t.explain())).collect();
-        let bytes = compiled.bundle_bytes()?;
+        let bytes = threads::install(|| compiled.bundle_bytes())?;
         let bundle = Arc::new(Bundle::from_bytes(&graph.name, &bytes)?);
         let origin = Some(Origin { graph, settings, explanations, bytes });
         Ok(Module { bundle, origin, loaded: Mutex::new(vec![]) })
@@ -201,6 +203,12 @@ impl Module {
     #[getter(targets)]
     fn target_names(&self) -> Vec<String> {
         self.targets()
+    }
+
+    /// Whether it was compiled in this process rather than loaded.
+    #[getter]
+    fn is_compiled(&self) -> bool {
+        self.origin.is_some()
     }
 
     #[getter]

@@ -1,6 +1,8 @@
 """Calls of a module on NumPy arrays: values, shapes, outputs of the caller, several threads, memory."""
 
 import gc
+import os
+import signal
 import threading
 
 import numpy as np
@@ -115,6 +117,25 @@ def test_two_threads_at_once(layer, rng):
     assert not failures
 
 
+def test_a_forked_process_compiles_and_calls(rng):
+    """Threads do not survive a fork; a child must not wait for its parent's."""
+
+    def product():
+        g = tricot.Graph("product")
+        x = g.input("x", "f32", ["n", "n"])
+        g.output("y", tricot.graph.einsum(g, "ij,jk->ik", x, x))
+        return tricot.compile(g)
+
+    x, module = rng.standard_normal((256, 256)).astype("f"), product()
+    expected = module(x)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        same = all(np.array_equal(m(x), expected) for m in (module, product()))
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 def _resident_kib() -> int:
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
@@ -151,3 +172,11 @@ def test_many_modules_leak_nothing():
     before = _resident_kib()
     compile_and_call(100)
     assert _resident_kib() - before < 8192
+
+
+def test_jax_gives_and_gets_jax_arrays():
+    jax = pytest.importorskip("jax")
+    g = tricot.Graph("jax")
+    g.output("y", g.input("x", "f32", ["n", 4]) + 1.0)
+    y = tricot.compile(g)(jax.numpy.ones((3, 4)))
+    assert isinstance(y, jax.Array) and np.asarray(y).tolist() == [[2.0] * 4] * 3

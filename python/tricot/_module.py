@@ -9,33 +9,40 @@ from typing import Any
 from . import _native
 
 STAGES = ("graph", "rewrite", "schedule", "mlir", "llvm", "ptx", "sass", "plan")
+GPU_ONLY = ("llvm", "ptx")
 
 
 class Stages(Mapping):
     """The text of every stage of a module's compilation, made when it is first asked for.
 
     ``graph``, ``rewrite``, ``schedule`` and ``plan`` are texts; ``mlir``, ``llvm``, ``ptx`` and ``sass`` are dictionaries from
-    kernel to text. Of several targets, the first that has the stage is shown; ``module.stage(name, target)`` names one.
+    kernel to text. Of several targets, the first that has the stage is shown; ``module.stage(name, target)`` names one. A module
+    without an ``sm_90a`` target has no ``llvm`` and ``ptx``; one loaded from a bundle has no more than ``ptx`` and ``plan``.
     """
 
     def __init__(self, module: _native.Module) -> None:
         self._module = module
         self._texts: dict[str, Any] = {}
+        held = STAGES if module.is_compiled else ("ptx", "plan")
+        self._names = tuple(s for s in held if s not in GPU_ONLY or "sm_90a" in module.targets)
 
     def __getitem__(self, name: str) -> str | dict[str, str]:
         if name not in STAGES:
             raise KeyError(f"there is no stage {name!r}; the stages are {', '.join(STAGES)}")
         if name not in self._texts:
             targets = self._module.targets
-            gpu_only = name in ("llvm", "ptx") and "sm_90a" in targets
-            self._texts[name] = self._module.stage(name, "sm_90a" if gpu_only else targets[0])
+            on_gpu = name in GPU_ONLY and "sm_90a" in targets
+            self._texts[name] = self._module.stage(name, "sm_90a" if on_gpu else targets[0])
         return self._texts[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(STAGES)
+        return iter(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __len__(self) -> int:
-        return len(STAGES)
+        return len(self._names)
 
 
 def stages(module: _native.Module) -> Stages:

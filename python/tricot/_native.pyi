@@ -116,6 +116,9 @@ class Module:
     @property
     def name(self) -> str: ...
     @property
+    def is_compiled(self) -> bool:
+        """Whether it was compiled in this process, not loaded from a bundle: only then it can explain itself."""
+    @property
     def targets(self) -> list[str]: ...
     @property
     def input_names(self) -> list[str]: ...

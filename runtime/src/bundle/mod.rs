@@ -199,7 +199,11 @@ impl Bundle {
     /// Hashes these entries on all cores; a second call costs nothing.
     pub(crate) fn verify_entries(&self, names: &[&str]) -> Result<(), Vec<Diagnostic>> {
         use rayon::prelude::*;
-        let problems: Vec<_> = names.par_iter().filter_map(|name| self.entry(name).err()).collect();
+        let check = || names.par_iter().filter_map(|name| self.entry(name).err()).collect::<Vec<_>>();
+        #[cfg(target_arch = "x86_64")]
+        let problems = crate::cpu::threads::install(check);
+        #[cfg(not(target_arch = "x86_64"))]
+        let problems = check();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
     }
 }

@@ -6,7 +6,11 @@
 use rayon::prelude::*;
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::RefCell;
-use std::sync::OnceLock;
+use std::sync::Once;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Stack of the pool's threads, as large as a main thread's: compilers that use the pool recurse. Only what is used takes memory.
+const STACK_BYTES: usize = 16 << 20;
 
 /// A loop body of compiled code.
 pub(super) type Body = unsafe extern "C" fn(*const u8, i64, i64);
@@ -21,14 +25,43 @@ pub fn threads() -> usize {
 
 /// The process's pool; `None` when the system refuses threads, then everything runs on the caller's.
 fn pool() -> Option<&'static rayon::ThreadPool> {
-    static POOL: OnceLock<Option<rayon::ThreadPool>> = OnceLock::new();
-    POOL.get_or_init(|| {
-        let asked = std::env::var("TRICOT_THREADS").ok().and_then(|t| t.trim().parse::<usize>().ok());
-        let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
-        let count = asked.filter(|n| *n > 0).unwrap_or_else(all).min(1024);
-        rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|i| format!("tricot-cpu-{i}")).build().ok()
-    })
-    .as_ref()
+    // Never freed: there is one, and one more for every fork.
+    static POOL: AtomicPtr<rayon::ThreadPool> = AtomicPtr::new(std::ptr::null_mut());
+    static WATCH_FORKS: Once = Once::new();
+    // SAFETY: once set, the pointer is to a leaked pool.
+    if let Some(pool) = unsafe { POOL.load(Ordering::Acquire).as_ref() } {
+        return Some(pool);
+    }
+    // A forked child has no threads but the one that forked: it needs a pool of its own (Python's multiprocessing forks).
+    #[cfg(unix)]
+    WATCH_FORKS.call_once(|| {
+        extern "C" fn in_child() {
+            POOL.store(std::ptr::null_mut(), Ordering::Release);
+        }
+        // SAFETY: the handler only stores a pointer, which is allowed between fork and exec.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    let asked = std::env::var("TRICOT_THREADS").ok().and_then(|t| t.trim().parse::<usize>().ok());
+    let all = || std::thread::available_parallelism().map_or(1, |n| n.get());
+    let count = asked.filter(|n| *n > 0).unwrap_or_else(all).min(1024);
+    let builder = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|i| format!("tricot-cpu-{i}"));
+    let new = Box::into_raw(Box::new(builder.stack_size(STACK_BYTES).build().ok()?));
+    match POOL.compare_exchange(std::ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: as above; a pool that came second is still ours alone.
+        Ok(_) => unsafe { new.as_ref() },
+        Err(first) => unsafe {
+            drop(Box::from_raw(new));
+            first.as_ref()
+        },
+    }
+}
+
+/// Runs `work`, and what it does in parallel through rayon, in the process's pool: unlike rayon's own it survives a fork.
+pub fn install<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    match (rayon::current_thread_index(), pool()) {
+        (None, Some(pool)) => pool.install(work),
+        _ => work(),
+    }
 }
 
 /// See [`tricot_plan::helpers::Slot::ParallelFor`].
@@ -110,7 +143,7 @@ pub(super) unsafe extern "C" fn scratch(bytes: i64) -> *mut u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     const TOTAL: usize = 1000;
     const GRAIN: i64 = 7;
@@ -134,6 +167,12 @@ mod tests {
             pool.install(|| unsafe { parallel_for(visit, at as *const u8, TOTAL as i64, GRAIN) });
             assert!(counts.iter().all(|c| c.load(Ordering::Relaxed) == 1), "with {threads} threads");
         }
+    }
+
+    #[test]
+    fn installed_work_runs_in_the_pool() {
+        assert_eq!(install(|| rayon::current_thread_index().is_some()), pool().is_some());
+        assert_eq!(install(|| install(threads)), threads());
     }
 
     #[test]
