@@ -15,11 +15,42 @@ fn budget() -> Duration {
 /// One edit of a text.
 #[derive(Arbitrary, Debug)]
 enum Edit {
-    Delete { at: u16, length: u8 },
-    Duplicate { at: u16, length: u8, to: u16 },
-    Flip { at: u16, bit: u8 },
-    Insert { at: u16, word: u8 },
+    Delete {
+        at: u16,
+        length: u8,
+    },
+    Duplicate {
+        at: u16,
+        length: u8,
+        to: u16,
+    },
+    Flip {
+        at: u16,
+        bit: u8,
+    },
+    Insert {
+        at: u16,
+        word: u8,
+    },
+    /// Another number in place of the next one.
+    Number {
+        at: u16,
+        value: u8,
+    },
 }
+
+const NUMBERS: [&str; 10] = [
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "4294967296",
+    "4611686018427387904",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "99999999999999999999",
+];
 
 const WORDS: [&str; 24] = [
     "%x",
@@ -65,6 +96,13 @@ fn apply(text: &mut Vec<u8>, edit: &Edit) {
         Edit::Flip { at, bit } => {
             let at = place(at);
             text.get_mut(at).into_iter().for_each(|b| *b ^= 1 << (bit % 8));
+        }
+        Edit::Number { at, value } => {
+            let from = place(at);
+            let digit = |b: &u8| b.is_ascii_digit();
+            let Some(start) = text[from..].iter().position(digit).map(|i| from + i) else { return };
+            let end = text[start..].iter().position(|b| !digit(b)).map_or(text.len(), |i| start + i);
+            text.splice(start..end, NUMBERS[usize::from(value) % NUMBERS.len()].bytes());
         }
         Edit::Insert { at, word } => {
             let at = place(at);
