@@ -269,9 +269,11 @@ fn a_capturing_stream_gets_plain_launches() {
     let raw = stream.raw() as sys::CUstream;
     let options = RunOptions { stream: Some(stream.raw()), synchronize: true, ..RunOptions::default() };
     let ok = |r: sys::CUresult| assert_eq!(r, sys::CUresult::CUDA_SUCCESS);
-    // SAFETY: plain driver calls on live handles.
+    // SAFETY: plain driver calls on live handles; the primary context is current, as a caller's own would be.
     unsafe {
-        let (mut graph, mut exec) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let (mut primary, mut graph, mut exec) = (std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        ok(sys::cuDevicePrimaryCtxRetain(&mut primary, 0));
+        ok(sys::cuCtxPushCurrent_v2(primary));
         ok(sys::cuStreamBeginCapture_v2(raw, sys::CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL));
         let report = instance.run_at(&inputs, &outputs, &options).unwrap_or_else(|e| panic!("{}", text(&e)));
         assert!(!report.replayed);
@@ -288,6 +290,8 @@ fn a_capturing_stream_gets_plain_launches() {
         }
         ok(sys::cuGraphExecDestroy(exec));
         ok(sys::cuGraphDestroy(graph));
+        ok(sys::cuCtxPopCurrent_v2(&mut primary));
+        ok(sys::cuDevicePrimaryCtxRelease_v2(0));
     }
 }
 
@@ -329,9 +333,9 @@ fn refusals_are_coded() {
     let digest = bundle.digest();
     assert_eq!(codes(&Module::load(bundle, Device::Cuda(0), &digest).err().unwrap()), ["TC0711"]);
 
-    // A misaligned address.
+    // A misaligned address; of one row, so that the shifted tensor does not reach into the next allocation.
     let context = Context::of(0).unwrap();
-    let tensors = Tensors::new(&context, 2);
+    let tensors = Tensors::new(&context, 1);
     let (mut inputs, outputs) = tensors.refs();
     inputs[0].pointer += 4;
     // SAFETY: refused before anything is queued.

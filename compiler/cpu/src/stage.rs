@@ -8,8 +8,11 @@ use crate::loops::Level;
 use crate::value::{Val, part_type, scalar_type};
 use cranelift_codegen::ir::InstBuilder;
 use cranelift_frontend::Variable;
-use tricot_kernel::{Acc, Binary, Carry, CastMode, Combine, ExprId, Loop, Store, Unary};
+use tricot_kernel::{Acc, Binary, Carry, CastMode, Combine, ExprId, Extent, Loop, Store, Unary};
 use tricot_types::DType;
+
+/// Additions in a row before an f32 sum goes on from zero.
+const RUN: i64 = 64;
 
 /// A value that loops change: one frontend variable a part.
 struct Cell {
@@ -130,7 +133,8 @@ impl Emit<'_> {
             cells.push((main, lanes, position));
         }
         let roots: Vec<ExprId> = accs.iter().map(|a| a.value).collect();
-        self.nest(levels, inner, true, &roots, &mut |e| {
+        let totals = self.totals(accs, &cells);
+        self.nest_in_runs(levels, inner, &roots, &totals, &mut |e| {
             for (acc, (main, lanes, position)) in accs.iter().zip(&cells) {
                 let value = e.eval(acc.value);
                 let value = e.cast(&value, acc.dtype, CastMode::Round);
@@ -157,6 +161,61 @@ impl Emit<'_> {
                 result = self.fold(acc.combine, &wide, result);
             }
             self.values.insert((false, stage, i as u32), result);
+        }
+    }
+
+    /// For each cell of an f32 sum a cell for the sum of its runs.
+    fn totals<'c>(&mut self, accs: &[Acc], cells: &'c [(Cell, Option<Cell>, Option<Cell>)]) -> Vec<(&'c Cell, Cell)> {
+        let sums = accs.iter().zip(cells).filter(|(a, _)| a.combine == Combine::Sum && a.dtype == DType::F32);
+        let partial: Vec<&Cell> =
+            sums.flat_map(|(_, (main, lanes, _))| [Some(main), lanes.as_ref()]).flatten().collect();
+        partial
+            .into_iter()
+            .map(|cell| {
+                let zero = self.get(cell);
+                (cell, self.cell(&zero))
+            })
+            .collect()
+    }
+
+    /// As [`Emit::nest`]. Where the last loop is long, the cells of `totals` are added up in runs of [`RUN`] rounds: the rounding of
+    /// a sum of n terms grows with the length of its longest chain of additions, and a product of a vector with a matrix is one
+    /// chain otherwise.
+    fn nest_in_runs(
+        &mut self,
+        levels: &[Level],
+        inner: bool,
+        roots: &[ExprId],
+        totals: &[(&Cell, Cell)],
+        body: &mut dyn FnMut(&mut Self),
+    ) {
+        let run = RUN * if inner { self.lanes as i64 } else { 1 };
+        let long = |extent: &Extent| match extent {
+            Extent::Size(size) => size.as_constant().is_none_or(|n| n > 2 * run),
+            Extent::Dynamic(_) => false,
+        };
+        let (outer, last) = match levels {
+            [outer @ .., Level::Loop(last)] if !totals.is_empty() && long(&last.extent) => (outer, last),
+            _ => return self.nest(levels, inner, true, roots, body),
+        };
+        self.nest(outer, false, true, roots, &mut |e| {
+            let (lo, hi) = (e.i64(0), e.extent(&last.extent));
+            e.pieces(lo, hi, run, |e, lo, hi| {
+                let level = Level::Slice { loops: vec![last.clone()], lo, hi };
+                e.nest(&[level], inner, true, roots, body);
+                for (cell, total) in totals {
+                    let (sum, part) = (e.get(total), e.get(cell));
+                    let sum = e.binary(Binary::Add, &sum, &part);
+                    e.set(total, &sum);
+                    let zero = e.constant_float(cell.dtype, 0.0);
+                    let zero = if cell.vector { e.splat(&zero) } else { zero };
+                    e.set(cell, &zero);
+                }
+            });
+        });
+        for (cell, total) in totals {
+            let sum = self.get(total);
+            self.set(cell, &sum);
         }
     }
 

@@ -20,9 +20,6 @@ fn is_view(name: &str) -> bool {
     matches!(name, "core.broadcast" | "core.transpose" | "core.reshape" | "core.slice" | "core.window" | "core.pad")
 }
 
-/// Results up to this many bytes are folded even in an outline: they may be masks and shapes that decide what kernels look like.
-const OUTLINE_BYTES: f64 = 65536.0;
-
 /// How much work a schedule is worth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effort {
@@ -34,9 +31,10 @@ pub enum Effort {
 /// Replaces constant subgraphs by constants.
 pub fn fold(flat: &mut Flat, effort: Effort) -> Result<(), Diagnostic> {
     for v in targets(flat) {
-        let module = part(flat, v)?;
-        let stand_in = effort == Effort::Outline
-            && (flat.ty(v).bytes().hint(&flat.symbols) > OUTLINE_BYTES || module.main().is_some_and(reads_arguments));
+        // Small ones may be shapes and scalars, which decide what kernels look like.
+        let mut stand_in = effort == Effort::Outline && flat.ty(v).bytes().hint(&flat.symbols) > SMALL_BYTES as f64;
+        let module = if stand_in { Module::default() } else { part(flat, v)? };
+        stand_in |= module.main().is_some_and(reads_arguments);
         if stand_in {
             let name = format!("folded{}", flat.function.inputs().len());
             let input = flat.function.add_input(&name, flat.ty(v).clone());

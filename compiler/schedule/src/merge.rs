@@ -36,7 +36,9 @@ pub fn merge(flat: Flat, seconds: &dyn Fn(&Flat) -> Option<f64>) -> Flat {
     let mut best = flat;
     for kind in kinds.into_iter().take(MAX_TRIALS) {
         let mut trial = best.clone();
-        let applied = groups.iter().filter(|g| g.kind == kind).try_for_each(|g| apply(&mut trial, g));
+        let constant = fold::constants(&trial);
+        let applied = groups.iter().filter(|g| g.kind == kind).try_for_each(|g| apply(&mut trial, g, &constant));
+        trial.function.prune();
         match (applied, seconds(&trial)) {
             (Ok(()), Some(s)) if s < least * (1.0 - 1e-9) => (best, least) = (trial, s),
             _ => {}
@@ -145,7 +147,7 @@ fn group(flat: &Flat, shared: ValueId, key: &str, axis: usize, products: &[Produ
 }
 
 /// Replaces a group's products by slices of one, pointwise ops with constants after all of them included.
-fn apply(flat: &mut Flat, group: &Group) -> Result<(), Diagnostic> {
+fn apply(flat: &mut Flat, group: &Group, constant: &BTreeSet<NodeId>) -> Result<(), Diagnostic> {
     let axis = group.result_axis;
     let widths: Vec<Poly> = group.members.iter().map(|v| flat.ty(*v).shape[axis].clone()).collect();
     let weights: Vec<ValueId> = group.members.iter().map(|v| flat.node(*v).operands()[group.side]).collect();
@@ -156,7 +158,7 @@ fn apply(flat: &mut Flat, group: &Group) -> Result<(), Diagnostic> {
     operands[group.side] = b.concat(&weights, group.weight_axis as i64)?;
     let mut merged = b.one(first.op.name, &operands, first.attrs.clone())?;
     let mut ends = group.members.clone();
-    while let Some((after, next)) = lift(flat, &ends, merged, axis)? {
+    while let Some((after, next)) = lift(flat, constant, &ends, merged, axis)? {
         (merged, ends) = (after, next);
     }
     let mut b = Builder::new(&mut flat.function, &mut flat.constants);
@@ -173,13 +175,13 @@ fn apply(flat: &mut Flat, group: &Group) -> Result<(), Diagnostic> {
     for (end, part) in parts {
         flat.function.replace_uses(end, part);
     }
-    flat.function.prune();
     Ok(())
 }
 
 /// Where the only use of each of `ends` is the same op with constants, that op applied to `merged`, and its results at the members.
 fn lift(
     flat: &mut Flat,
+    constant: &BTreeSet<NodeId>,
     ends: &[ValueId],
     merged: ValueId,
     axis: usize,
@@ -200,11 +202,10 @@ fn lift(
     {
         return Ok(None);
     }
-    let constant = fold::constants(flat);
     let mut operands = vec![merged; first.operands().len()];
     for (position, operand) in operands.iter_mut().enumerate().filter(|(p, _)| *p != at) {
         let parts: Vec<ValueId> = nodes.iter().map(|n| n.operands()[position]).collect();
-        match side_by_side(flat, &constant, &parts, merged, axis)? {
+        match side_by_side(flat, constant, &parts, merged, axis)? {
             Some(v) => *operand = v,
             None => return Ok(None),
         }

@@ -1,7 +1,7 @@
 //! What schedules cost: the roofline of single kernels by hand, and orders that must come out right.
 
-use crate::support::{module, scheduled, sym};
-use tricot_dialects::{Attrs, Module, TensorType};
+use crate::support::{module, random, scheduled, scheduled_for, sym};
+use tricot_dialects::{Attrs, Constant, Module, TensorType};
 use tricot_rates::Rates;
 use tricot_schedule::{ScheduleOptions, cost, estimate};
 use tricot_types::DType::*;
@@ -94,5 +94,28 @@ fn fusing_pays_on_every_target() {
         let (fused, plain) = (scheduled(&m, true), scheduled(&m, false));
         let (fused, plain) = (cost::seconds(&fused, &rates), cost::seconds(&plain, &rates));
         assert!(fused < plain, "{target}: {fused} s fused, {plain} s op by op");
+    }
+}
+
+#[test]
+fn an_outline_costs_what_the_schedule_does() {
+    // The weights are a sum, too large to be folded for an outline.
+    let m = module(|b| {
+        let x = b.input("x", TensorType::new(F32, [sym("b"), sym("s"), 160.into()]));
+        let mut parts = vec![];
+        for n in [160, 320] {
+            let values = [(); 2].map(|()| random(F32, 160 * n, (0, 0)));
+            let [u, v] = values.map(|v| b.constant(Constant::from_f64(F32, vec![160, n as u64], &v)));
+            let w = b.map("add", &[u?, v?])?;
+            let y = b.contract("bsk,kn->bsn", &[x, w], F32)?;
+            let y = b.map("square", &[y])?;
+            parts.push(b.reduce("sum", y, &[2])?);
+        }
+        let y = b.map("mul", &parts)?;
+        b.output("y", y);
+        Ok(())
+    });
+    for target in ["cpu", "sm_90a"] {
+        close(seconds(&m, target), cost::seconds(&scheduled_for(&m, target, true), &Rates::named(target)));
     }
 }

@@ -19,8 +19,12 @@ fn product(dtype: DType, spec: &str, x: &[i64], w: &[u64]) -> Module {
         shape.extend(x.iter().map(|d| Poly::constant(*d)));
         let x = b.input("x", TensorType::new(dtype, shape));
         let w = weights(b, dtype, w)?;
-        let out = if dtype.bits() == 8 { F32 } else { dtype };
-        let y = b.contract(spec, &[x, w], if dtype.is_float() { out } else { I32 })?;
+        let out = match dtype {
+            I8 => I32,
+            _ if dtype.bits() == 8 => BF16,
+            same => same,
+        };
+        let y = b.contract(spec, &[x, w], out)?;
         b.output("y", y);
         Ok(())
     })

@@ -47,8 +47,12 @@ pub fn scheduled_for(module: &Module, target: &str, fuse: bool) -> Schedule {
         tricot_kernel::verify::verify(k).unwrap_or_else(|e| panic!("{}\n{k}", e[0]));
     }
     let text = s.to_string();
-    let back = tricot_schedule::text::parse("printed", &text, &module.constants)
-        .unwrap_or_else(|e| panic!("{}\n{text}", e[0]));
+    // As the file of weights beside the text would give them.
+    let mut weights = tricot_dialects::ConstantStore::default();
+    for c in s.weights.values() {
+        weights.add(c.clone());
+    }
+    let back = tricot_schedule::text::parse("printed", &text, &weights).unwrap_or_else(|e| panic!("{}\n{text}", e[0]));
     assert_eq!(back, s, "{text}");
     assert_eq!(back.to_string(), text);
     s
