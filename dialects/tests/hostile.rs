@@ -159,3 +159,32 @@ fn depth_and_size_are_bounded() {
         "func @main() {\n  %c = core.constant {value = splat<0.0>} : f32[99999999999]\n  return \"y\" = %c\n}\n";
     assert_eq!(parse("large.tri", large, &ConstantStore::default()).unwrap_err()[0].code, "TC0107");
 }
+
+#[test]
+fn sizes_beyond_64_bits_are_refused() {
+    let huge = 4_611_686_018_427_387_904i64;
+    let cases = [
+        format!("%x: f32[{huge}, 4] |"),
+        format!(
+            "%x: f32[4], %v: f32[] | %y = core.pad %x, %v {{high = [{huge}], interior = [0], low = [{huge}]}} : f32[4]"
+        ),
+        format!("%x: f32[4], %v: f32[] | %y = core.pad %x, %v {{high = [0], interior = [{huge}], low = [0]}} : f32[4]"),
+        format!("%x: f32[4] | %y = core.slice %x {{size = [{huge}], start = [0], step = [4]}} : f32[{huge}]"),
+        "%x: f32[4] | %y = core.reshape %x {shape = [4294967296, 4294967296]} : f32[4294967296, 4294967296]"
+            .to_string(),
+        format!("%x: f32[4] | %y = core.broadcast %x {{axes = [1], shape = [{huge}, 4]}} : f32[{huge}, 4]"),
+        format!(
+            "%x: f32[1, 1, 4, 4] | %y = nn.max_pool2d %x {{dilation = [1, 1], pad = [{0}, 0, {0}, 0], size = [{huge}, 1], \
+             stride = [1, 1]}} : f32[1, 1, 4, 4]",
+            huge - 1
+        ),
+    ];
+    for case in cases {
+        let inputs = case.split_once('|').unwrap();
+        let body = if inputs.1.is_empty() { String::new() } else { format!(" {}\n", inputs.1) };
+        let whole = format!("module @m\n\nfunc @main({}) {{\n {body}  return \"x\" = %x\n}}\n", inputs.0.trim());
+        let problems = parse("huge.tri", &whole, &ConstantStore::default()).err().unwrap_or_else(|| panic!("{whole}"));
+        assert!(matches!(problems[0].code, "TC0107" | "TC0110"), "{}", problems[0]);
+        assert!(problems[0].message.contains("64 bits"), "{}", problems[0]);
+    }
+}
