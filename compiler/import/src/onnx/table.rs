@@ -6,7 +6,7 @@ use super::call::{Call, Res};
 use super::ctx::Ctx;
 use super::ops::{access, activation, attention, classical, control, conv, deform, elementwise, linear, loss};
 use super::ops::{norm, pool, quant, rearrange, recurrent, reduce, resize, sampling, shape, signal, state, training};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::LazyLock;
 use tricot_dialects::ValueId;
 use tricot_types::{DType, Diagnostic};
@@ -275,7 +275,7 @@ pub fn supported_ops() -> Vec<Supported> {
 
 /// The row of an op at an opset version.
 pub fn find(domain: &str, op: &str, version: i64) -> Res<&'static Entry> {
-    static ROWS: LazyLock<BTreeMap<(&str, &str), &Entry>> =
+    static ROWS: LazyLock<HashMap<(&str, &str), &Entry>> =
         LazyLock::new(|| TABLE.iter().map(|e| ((e.domain, e.op), e)).collect());
     let Some(entry) = ROWS.get(&(domain, op)).copied() else {
         let shown = if domain.is_empty() { op.to_string() } else { format!("{domain}.{op}") };
