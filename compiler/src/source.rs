@@ -31,18 +31,19 @@ impl Source {
     /// The same for given sizes, which are written into every type. TC0910 and TC0911 for symbols that are not there and values
     /// that break a promise.
     pub fn load_at(&self, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
-        match self.load() {
-            Ok(mut module) => {
+        match self.is_onnx() {
+            true => onnx_at(sizes, |options| self.import(options)),
+            false => {
+                let mut module = self.load_text()?;
                 crate::specialise::specialise(&mut module, sizes)?;
                 Ok(module)
             }
-            // Some ONNX ops can be imported at known sizes only.
-            Err(problems) if self.is_onnx() && problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210")) => {
-                let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
-                self.import(ImportOptions { set, ..ImportOptions::default() })
-            }
-            Err(problems) => Err(problems),
         }
+    }
+
+    /// The same for an ONNX model in memory; `name` stands for its file in messages.
+    pub fn load_onnx_bytes(bytes: Vec<u8>, name: &str, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
+        onnx_at(sizes, |options| Ok(outlined(tricot_import::import_onnx_bytes(bytes.clone(), name, &options)?)))
     }
 
     /// Reads and checks a schedule's text.
@@ -56,10 +57,7 @@ impl Source {
     }
 
     fn import(&self, options: ImportOptions) -> Result<Module, Vec<Diagnostic>> {
-        let mut module = tricot_import::import_onnx(&self.path, &options)?;
-        // Repeated blocks become functions, so that each is rewritten once.
-        tricot_import::outline(&mut module);
-        Ok(module)
+        Ok(outlined(tricot_import::import_onnx(&self.path, &options)?))
     }
 
     fn load_text(&self) -> Result<Module, Vec<Diagnostic>> {
@@ -99,6 +97,31 @@ impl Source {
         let beside = [self.path.with_extension("safetensors"), self.path.with_file_name("weights.safetensors")];
         beside.into_iter().filter(|p| p.exists()).collect()
     }
+}
+
+/// An ONNX model at given sizes.
+fn onnx_at(
+    sizes: &Bindings,
+    import: impl Fn(ImportOptions) -> Result<Module, Vec<Diagnostic>>,
+) -> Result<Module, Vec<Diagnostic>> {
+    match import(ImportOptions::default()) {
+        Ok(mut module) => {
+            crate::specialise::specialise(&mut module, sizes)?;
+            Ok(module)
+        }
+        // Some ONNX ops can be imported at known sizes only.
+        Err(problems) if problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210")) => {
+            let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
+            import(ImportOptions { set, ..ImportOptions::default() })
+        }
+        Err(problems) => Err(problems),
+    }
+}
+
+/// Repeated blocks become functions, so that each is rewritten once.
+fn outlined(mut module: Module) -> Module {
+    tricot_import::outline(&mut module);
+    module
 }
 
 /// A file that cannot be read.

@@ -166,11 +166,35 @@ impl Instance {
         self.prepare_shapes(&list, vec![])?;
         let given: Vec<_> = outputs.iter().map(|t| (t.dtype, t.shape.as_slice())).collect();
         check_outputs(self.outputs(), &given)?;
-        self.check_addresses(inputs, outputs)?;
         let inputs: Vec<_> = inputs.iter().map(|t| t.pointer).collect();
         let outputs: Vec<_> = outputs.iter().map(|t| t.pointer).collect();
         // SAFETY: passed on.
-        unsafe { self.run_pointers(&inputs, &outputs, options) }
+        unsafe { self.run_bound(&inputs, &outputs, options) }
+    }
+
+    /// Runs under the last binding, at addresses in the manifest's order: for callers that run the same sizes again and
+    /// again and have compared dtypes and shapes with [`Instance::inputs`] and [`Instance::outputs`] themselves.
+    ///
+    /// # Errors
+    /// TC0801 for a wrong number of addresses or no binding, TC0810 as in [`Instance::run_at`], and those of the device.
+    ///
+    /// # Safety
+    /// As [`Instance::run_at`], for the dtypes and shapes of the last binding.
+    pub unsafe fn run_bound(
+        &mut self,
+        inputs: &[u64],
+        outputs: &[u64],
+        options: &RunOptions,
+    ) -> Result<RunReport, Vec<Diagnostic>> {
+        let expected = (self.inputs().len(), self.outputs().len());
+        if self.bindings.is_empty() || (inputs.len(), outputs.len()) != expected {
+            let given = (inputs.len(), outputs.len());
+            let message = format!("{given:?} inputs and outputs given, {expected:?} bound");
+            return Err(vec![Diagnostic::error("TC0801", message)]);
+        }
+        self.check_addresses(inputs, outputs)?;
+        // SAFETY: passed on.
+        unsafe { self.run_pointers(inputs, outputs, options) }
     }
 
     /// Orders the inputs as the manifest does, infers the symbols and binds them.
@@ -316,13 +340,13 @@ impl Instance {
         Ok(report?)
     }
 
-    fn check_addresses(&self, inputs: &[TensorRef], outputs: &[TensorRef]) -> Result<(), Vec<Diagnostic>> {
+    fn check_addresses(&self, inputs: &[u64], outputs: &[u64]) -> Result<(), Vec<Diagnostic>> {
         let align = |dtype: DType| match self.module.program {
             Program::Cpu(_) => u64::from(dtype.bits() / 8).max(1),
             Program::Cuda(_) => 16,
         };
         let ports = self.inputs().iter().zip(inputs).chain(self.outputs().iter().zip(outputs));
-        let ranges: Vec<_> = ports.map(|(p, t)| (p, t.pointer, t.pointer.saturating_add(p.bytes))).collect();
+        let ranges: Vec<_> = ports.map(|(p, at)| (p, *at, at.saturating_add(p.bytes))).collect();
         let mut problems = vec![];
         for (i, (port, start, end)) in ranges.iter().enumerate() {
             if port.bytes > 0 && (*start == 0 || start % align(port.dtype) != 0) {

@@ -115,7 +115,7 @@ fn unbound(symbol: &Symbol, table: &SymbolTable) -> Diagnostic {
 }
 
 /// TC0802, with the names there are.
-pub(crate) fn unknown_input(manifest: &Manifest, name: &str) -> Diagnostic {
+pub fn unknown_input(manifest: &Manifest, name: &str) -> Diagnostic {
     Diagnostic::error("TC0802", format!("there is no input `{name}`"))
         .with_help(format!("the inputs are: {}", list(manifest.inputs.iter().map(|p| &p.name))))
 }

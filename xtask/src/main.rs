@@ -5,6 +5,7 @@
 mod demo;
 mod docs;
 mod mutations;
+mod python;
 mod run;
 mod setup;
 mod suites;
@@ -22,6 +23,8 @@ cargo xtask COMMAND
   models        the nine light models of the onnx package, built for both targets, run and checked
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
   mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
+  wheel         build the Python wheel into target/wheels
+  python        build the wheel and run python/tests in a fresh environment ([ARGUMENT…] go to pytest)
   tidy          the house rules a compiler does not check
   docs          write the generated pages of docs/
 ";
@@ -36,6 +39,8 @@ fn main() -> ExitCode {
         Some("models") => suites::models(),
         Some("no-llvm") => suites::without_llvm(),
         Some("mutations") => mutations::mutations(&arguments[1..]),
+        Some("wheel") => python::wheel().map(|_| ()),
+        Some("python") => python::test(&arguments[1..]),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
         None | Some("help" | "--help" | "-h") => {

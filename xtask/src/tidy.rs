@@ -14,6 +14,7 @@ const BANNED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("tricot-proof", &["egg"]),
     ("tricot-kernel", &["tricot-dialects"]),
     ("tricot-codegen", &["tricot-dialects", "egg"]),
+    ("tricot-python", &["melior", "inkwell", "tricot-codegen"]),
     ("tricot-cpu", &["tricot-dialects", "egg", "melior", "inkwell"]),
 ];
 
@@ -45,7 +46,7 @@ pub fn tidy() -> Outcome {
             }
         }
     }
-    for folder in ["dialects", "compiler", "runtime", "tests", "xtask", "examples"] {
+    for folder in ["dialects", "compiler", "runtime", "tests", "xtask", "examples", "python"] {
         for file in rust_files(&root().join(folder)) {
             let content = fs::read_to_string(&file).unwrap_or_default();
             let lines = content.lines().count();

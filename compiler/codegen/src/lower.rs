@@ -12,9 +12,7 @@ use inkwell::targets::{CodeModel, FileType, InitializationConfig, RelocMode, Tar
 use melior::Context;
 use melior::dialect::DialectRegistry;
 use melior::pass::PassManager;
-use melior::utility::{
-    parse_pass_pipeline, register_all_dialects, register_all_llvm_translations, register_all_passes,
-};
+use melior::utility::{parse_pass_pipeline, register_all_dialects, register_all_llvm_translations};
 use mlir_sys::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -33,6 +31,22 @@ pub(crate) const UNOPTIMISED: &str = "unoptimised";
 
 const PIPELINE: &str = "builtin.module(convert-scf-to-cf,gpu.module(convert-gpu-to-nvvm,convert-nvvm-to-llvm,\
     convert-arith-to-llvm),convert-cf-to-llvm,reconcile-unrealized-casts,canonicalize,cse)";
+
+/// Registers the passes of [`PIPELINE`]. All of MLIR's passes would bring every back end of LLVM into the executable: more than
+/// half of its bytes.
+fn register_passes() {
+    // SAFETY: registering a pass fills a table that MLIR guards by a lock; registering it again changes nothing.
+    unsafe {
+        mlirRegisterConversionSCFToControlFlowPass();
+        mlirRegisterConversionConvertGpuOpsToNVVMOps();
+        mlirRegisterConversionConvertNVVMToLLVMPass();
+        mlirRegisterConversionArithToLLVMConversionPass();
+        mlirRegisterConversionConvertControlFlowToLLVMPass();
+        mlirRegisterConversionReconcileUnrealizedCastsPass();
+        mlirRegisterTransformsCanonicalizer();
+        mlirRegisterTransformsCSE();
+    }
+}
 
 /// One kernel's code as text.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +68,7 @@ impl Session {
     pub fn new() -> Result<Session, Diagnostic> {
         let registry = DialectRegistry::new();
         register_all_dialects(&registry);
-        register_all_passes();
+        register_passes();
         let context = Context::new_with_threading(false);
         context.append_dialect_registry(&registry);
         context.load_all_available_dialects();

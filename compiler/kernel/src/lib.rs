@@ -8,6 +8,7 @@ pub mod backend;
 pub mod desc;
 pub mod expr;
 pub mod index;
+pub mod remote;
 pub mod scalar;
 pub mod text;
 pub mod verify;
