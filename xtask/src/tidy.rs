@@ -46,7 +46,7 @@ pub fn tidy() -> Outcome {
             }
         }
     }
-    for folder in ["dialects", "compiler", "runtime", "tests", "xtask", "examples", "python"] {
+    for folder in ["dialects", "compiler", "runtime", "bench", "tests", "xtask", "examples", "python"] {
         for file in rust_files(&root().join(folder)) {
             let content = fs::read_to_string(&file).unwrap_or_default();
             let lines = content.lines().count();
