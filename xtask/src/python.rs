@@ -74,7 +74,7 @@ fn code_generator(program: &Path) -> Outcome {
             .map_err(|e| format!("{name}: {e}; install the packages of `cargo xtask setup`"))?;
     }
     let mut build = cargo(&["rustc", "--release", "--package", "tricot-codegen", "--bin", "tricot-sm90", "--"]);
-    build.args(["-C", "strip=symbols", "-C", &format!("link-arg=-L{}", libraries.display())]);
+    build.args(["-C", "strip=symbols", "-L", &format!("native={}", libraries.display())]);
     build.args(["-C", &format!("link-arg=-B{LLVM_PREFIX}/bin"), "-C", "link-arg=-fuse-ld=lld"]);
     build.args(["-C", "link-arg=-static-libgcc"]);
     check(build)?;
