@@ -11,6 +11,10 @@ const BANNED_DEPENDENCIES: &[(&str, &[&str])] = &[
         "tricot-runtime",
         &["tricot-dialects", "tricot-compiler", "tricot-kernel", "egg", "melior", "inkwell", "cranelift-codegen"],
     ),
+    (
+        "tricot-capi",
+        &["tricot-dialects", "tricot-compiler", "tricot-kernel", "egg", "melior", "inkwell", "cranelift-codegen"],
+    ),
     ("tricot-proof", &["egg"]),
     ("tricot-kernel", &["tricot-dialects"]),
     ("tricot-codegen", &["tricot-dialects", "egg"]),
