@@ -9,6 +9,27 @@ use tricot_types::{DType, Diagnostic, Poly};
 /// What decompositions and VJPs return.
 pub(crate) type Values = Result<Vec<ValueId>, Diagnostic>;
 
+/// `a + b` of sizes as a user wrote them: beyond 64 bits is an error, where the operators of [`Poly`] panic.
+pub(crate) fn add(a: &Poly, b: &Poly) -> Result<Poly, String> {
+    a.checked_add(b).ok_or_else(|| format!("{a} + {b} does not fit in 64 bits"))
+}
+
+/// `a - b`; see [`add`].
+pub(crate) fn subtract(a: &Poly, b: &Poly) -> Result<Poly, String> {
+    let negative = b.checked_neg();
+    negative.and_then(|n| a.checked_add(&n)).ok_or_else(|| format!("{a} - {b} does not fit in 64 bits"))
+}
+
+/// `a b`; see [`add`].
+pub(crate) fn multiply(a: &Poly, b: &Poly) -> Result<Poly, String> {
+    a.checked_mul(b).ok_or_else(|| format!("{a} times {b} does not fit in 64 bits"))
+}
+
+/// `ceil(a / divisor)`; see [`add`].
+pub(crate) fn ceil_div(a: &Poly, divisor: i64) -> Result<Poly, String> {
+    Ok(add(a, &Poly::constant(divisor - 1))?.floor_div(divisor))
+}
+
 /// The operand must be a float tensor.
 pub(crate) fn float(t: &TensorType, name: &str) -> Result<(), String> {
     match t.dtype.is_float() {

@@ -147,7 +147,9 @@ impl OpDef {
             };
             return Err(format!("`{}` takes {wanted} operands, not {n}", self.name));
         }
-        (self.infer)(view)
+        let results = (self.infer)(view)?;
+        results.iter().try_for_each(|t| t.count().map(drop))?;
+        Ok(results)
     }
 }
 

@@ -51,6 +51,12 @@ impl TensorType {
         self.shape.iter().cloned().product()
     }
 
+    /// The same for a type a user wrote: more than 64 bits can count is an error, where [`TensorType::elements`] panics.
+    pub fn count(&self) -> Result<Poly, String> {
+        let product = self.shape.iter().try_fold(Poly::constant(1), |n, d| n.checked_mul(d));
+        product.ok_or_else(|| format!("{self} has more elements than 64 bits can count"))
+    }
+
     /// The shape if no symbol enters.
     pub fn static_shape(&self) -> Option<Vec<i64>> {
         self.shape.iter().map(Poly::as_constant).collect()

@@ -15,11 +15,42 @@ fn budget() -> Duration {
 /// One edit of a text.
 #[derive(Arbitrary, Debug)]
 enum Edit {
-    Delete { at: u16, length: u8 },
-    Duplicate { at: u16, length: u8, to: u16 },
-    Flip { at: u16, bit: u8 },
-    Insert { at: u16, word: u8 },
+    Delete {
+        at: u16,
+        length: u8,
+    },
+    Duplicate {
+        at: u16,
+        length: u8,
+        to: u16,
+    },
+    Flip {
+        at: u16,
+        bit: u8,
+    },
+    Insert {
+        at: u16,
+        word: u8,
+    },
+    /// Another number in place of the next one.
+    Number {
+        at: u16,
+        value: u8,
+    },
 }
+
+const NUMBERS: [&str; 10] = [
+    "0",
+    "-1",
+    "1",
+    "2",
+    "3",
+    "4294967296",
+    "4611686018427387904",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "99999999999999999999",
+];
 
 const WORDS: [&str; 24] = [
     "%x",
@@ -65,6 +96,13 @@ fn apply(text: &mut Vec<u8>, edit: &Edit) {
         Edit::Flip { at, bit } => {
             let at = place(at);
             text.get_mut(at).into_iter().for_each(|b| *b ^= 1 << (bit % 8));
+        }
+        Edit::Number { at, value } => {
+            let from = place(at);
+            let digit = |b: &u8| b.is_ascii_digit();
+            let Some(start) = text[from..].iter().position(digit).map(|i| from + i) else { return };
+            let end = text[start..].iter().position(|b| !digit(b)).map_or(text.len(), |i| start + i);
+            text.splice(start..end, NUMBERS[usize::from(value) % NUMBERS.len()].bytes());
         }
         Edit::Insert { at, word } => {
             let at = place(at);
@@ -120,4 +158,33 @@ fn depth_and_size_are_bounded() {
     let large =
         "func @main() {\n  %c = core.constant {value = splat<0.0>} : f32[99999999999]\n  return \"y\" = %c\n}\n";
     assert_eq!(parse("large.tri", large, &ConstantStore::default()).unwrap_err()[0].code, "TC0107");
+}
+
+#[test]
+fn sizes_beyond_64_bits_are_refused() {
+    let huge = 4_611_686_018_427_387_904i64;
+    let cases = [
+        format!("%x: f32[{huge}, 4] |"),
+        format!(
+            "%x: f32[4], %v: f32[] | %y = core.pad %x, %v {{high = [{huge}], interior = [0], low = [{huge}]}} : f32[4]"
+        ),
+        format!("%x: f32[4], %v: f32[] | %y = core.pad %x, %v {{high = [0], interior = [{huge}], low = [0]}} : f32[4]"),
+        format!("%x: f32[4] | %y = core.slice %x {{size = [{huge}], start = [0], step = [4]}} : f32[{huge}]"),
+        "%x: f32[4] | %y = core.reshape %x {shape = [4294967296, 4294967296]} : f32[4294967296, 4294967296]"
+            .to_string(),
+        format!("%x: f32[4] | %y = core.broadcast %x {{axes = [1], shape = [{huge}, 4]}} : f32[{huge}, 4]"),
+        format!(
+            "%x: f32[1, 1, 4, 4] | %y = nn.max_pool2d %x {{dilation = [1, 1], pad = [{0}, 0, {0}, 0], size = [{huge}, 1], \
+             stride = [1, 1]}} : f32[1, 1, 4, 4]",
+            huge - 1
+        ),
+    ];
+    for case in cases {
+        let inputs = case.split_once('|').unwrap();
+        let body = if inputs.1.is_empty() { String::new() } else { format!(" {}\n", inputs.1) };
+        let whole = format!("module @m\n\nfunc @main({}) {{\n {body}  return \"x\" = %x\n}}\n", inputs.0.trim());
+        let problems = parse("huge.tri", &whole, &ConstantStore::default()).err().unwrap_or_else(|| panic!("{whole}"));
+        assert!(matches!(problems[0].code, "TC0107" | "TC0110"), "{}", problems[0]);
+        assert!(problems[0].message.contains("64 bits"), "{}", problems[0]);
+    }
 }

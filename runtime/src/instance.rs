@@ -3,12 +3,13 @@
 //! The central type is [`Instance`]. Its workspace keeps its address until a binding needs more than it has,
 //! so CUDA graphs stay valid; bindings are kept in a small least-recently-used cache by symbol values.
 
-use crate::bound::{ARENA_ALIGN, Bound, BoundPort, Place};
-use crate::cuda::{CudaBinding, CudaMemory};
+use crate::bound::{Bound, BoundPort, Place};
+use crate::cuda::CudaBinding;
 use crate::module::{Inner, Program};
 use crate::options::{RunOptions, RunReport};
 use crate::symbols::{self, NamedShape, unknown_input};
-use crate::tensor::{AlignedBytes, HostTensor, TensorRef};
+use crate::tensor::{HostTensor, TensorRef};
+use crate::workspace::{Allocator, Workspace, check_alignment};
 use std::sync::Arc;
 use tricot_plan::Manifest;
 use tricot_types::{Bindings, DType, Diagnostic};
@@ -23,6 +24,7 @@ pub struct Instance {
     /// Most recently used last.
     bindings: Vec<(Bindings, Binding)>,
     workspace: Workspace,
+    allocator: Option<Arc<dyn Allocator>>,
     /// Last, because dropping the bindings waits for work that may still run this code.
     module: Arc<Inner>,
 }
@@ -34,37 +36,9 @@ struct Binding {
     cuda: CudaBinding,
 }
 
-/// Arena and scratch.
-enum Workspace {
-    None,
-    Host(AlignedBytes),
-    Device(CudaMemory),
-    Caller { pointer: u64, bytes: u64 },
-}
-
-impl Workspace {
-    fn pointer(&self) -> u64 {
-        match self {
-            Workspace::None => ARENA_ALIGN,
-            Workspace::Host(bytes) => bytes.as_ptr() as u64,
-            Workspace::Device(memory) => memory.pointer(),
-            Workspace::Caller { pointer, .. } => *pointer,
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        match self {
-            Workspace::None => 0,
-            Workspace::Host(bytes) => bytes.len() as u64,
-            Workspace::Device(memory) => memory.bytes(),
-            Workspace::Caller { bytes, .. } => *bytes,
-        }
-    }
-}
-
 impl Instance {
     pub(crate) fn new(module: Arc<Inner>) -> Instance {
-        Instance { module, given: Bindings::new(), bindings: vec![], workspace: Workspace::None }
+        Instance { module, given: Bindings::new(), bindings: vec![], workspace: Workspace::None, allocator: None }
     }
 
     /// Makes memory ready for these symbol values. Values stay in force for symbols that no input determines.
@@ -98,15 +72,30 @@ impl Instance {
     /// # Safety
     /// The memory is valid for `bytes`, unused by others while runs are under way, and outlives the instance.
     pub unsafe fn set_workspace(&mut self, pointer: u64, bytes: u64) -> Result<(), Diagnostic> {
-        if !pointer.is_multiple_of(ARENA_ALIGN) {
-            return Err(Diagnostic::error(
-                "TC0810",
-                format!("workspace at {pointer:#x} is not {ARENA_ALIGN}-byte aligned"),
-            ));
-        }
+        check_alignment(pointer)?;
         self.forget_graphs();
         self.workspace = Workspace::Caller { pointer, bytes };
         Ok(())
+    }
+
+    /// Takes workspaces from here on from the caller's allocator. What is bound already keeps its memory until it must
+    /// grow. A workspace set by [`Instance::set_workspace`] stays in force.
+    pub fn set_allocator(&mut self, allocator: Arc<dyn Allocator>) {
+        self.allocator = Some(allocator);
+    }
+
+    /// Infers the symbols from inputs' shapes (in the manifest's order) and binds them, so that
+    /// [`Instance::outputs`] tells what memory a run needs. Errors as [`Instance::run`].
+    pub fn bind_shapes(&mut self, inputs: &[(DType, &[u64])]) -> Result<(), Vec<Diagnostic>> {
+        let module = self.module.clone();
+        let ports = &module.bundle.manifest().inputs;
+        if inputs.len() != ports.len() {
+            let d = Diagnostic::error("TC0801", format!("{} inputs given, {} expected", inputs.len(), ports.len()));
+            return Err(vec![d]);
+        }
+        let list: Vec<_> =
+            ports.iter().zip(inputs).map(|(p, (dtype, shape))| (p.name.as_str(), *dtype, *shape)).collect();
+        self.prepare_shapes(&list, vec![])
     }
 
     /// Runs on host tensors and returns all outputs in the manifest's order. Symbols are bound from the shapes.
@@ -155,15 +144,7 @@ impl Instance {
         outputs: &[TensorRef],
         options: &RunOptions,
     ) -> Result<RunReport, Vec<Diagnostic>> {
-        let module = self.module.clone();
-        let ports = &module.bundle.manifest().inputs;
-        if inputs.len() != ports.len() {
-            let d = Diagnostic::error("TC0801", format!("{} inputs given, {} expected", inputs.len(), ports.len()));
-            return Err(vec![d]);
-        }
-        let list: Vec<_> =
-            ports.iter().zip(inputs).map(|(p, t)| (p.name.as_str(), t.dtype, t.shape.as_slice())).collect();
-        self.prepare_shapes(&list, vec![])?;
+        self.bind_shapes(&inputs.iter().map(|t| (t.dtype, t.shape.as_slice())).collect::<Vec<_>>())?;
         let given: Vec<_> = outputs.iter().map(|t| (t.dtype, t.shape.as_slice())).collect();
         check_outputs(self.outputs(), &given)?;
         let inputs: Vec<_> = inputs.iter().map(|t| t.pointer).collect();
@@ -285,10 +266,7 @@ impl Instance {
         }
         self.forget_graphs();
         self.workspace = Workspace::None; // Frees the old memory before asking for more.
-        self.workspace = match &self.module.program {
-            Program::Cpu(_) => Workspace::Host(AlignedBytes::zeroed(needed, ARENA_ALIGN as usize)?),
-            Program::Cuda(cuda) => Workspace::Device(cuda.allocate(needed, "arena and scratch")?),
-        };
+        self.workspace = Workspace::allocate(&self.module, self.allocator.as_ref(), needed)?;
         Ok(())
     }
 

@@ -39,6 +39,7 @@ mod module;
 mod options;
 pub mod symbols;
 pub mod tensor;
+mod workspace;
 
 pub use bound::{ARENA_ALIGN, BoundPort};
 pub use bundle::Bundle;
@@ -49,3 +50,4 @@ pub use options::{Cancel, RunOptions, RunReport, StepTime, Timing};
 pub use tensor::{Element, HostTensor, TensorRef};
 pub use tricot_plan as plan;
 pub use tricot_types::{Bindings, DType, Diagnostic, Symbol};
+pub use workspace::Allocator;

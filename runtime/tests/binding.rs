@@ -47,7 +47,7 @@ fn contradictions_are_all_reported() {
 
 #[test]
 fn inputs_are_checked_all_at_once() {
-    let mut instance = crate::cpu::load().instance();
+    let mut instance = crate::model::load().instance();
     let good = tensor(&[1, 4], &[0.0; 4]);
     let half = HostTensor::zeros(DType::F16, &[1, 4]).unwrap();
     let run = |instance: &mut Instance, inputs: &[(&str, &HostTensor)]| {

@@ -329,7 +329,7 @@ fn refusals_are_coded() {
     println!("{}", text(&problems));
 
     // Only cpu code in the bundle.
-    let bundle = open(&mut crate::cpu::model(), &crate::cpu::entries());
+    let bundle = open(&mut crate::model::model(), &crate::model::entries());
     let digest = bundle.digest();
     assert_eq!(codes(&Module::load(bundle, Device::Cuda(0), &digest).err().unwrap()), ["TC0711"]);
 

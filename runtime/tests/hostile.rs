@@ -101,7 +101,7 @@ fn edit(bytes: &mut Vec<u8>, edit: &Edit) {
 
 #[test]
 fn edited_archives_never_panic() {
-    let good = archive(&mut crate::cpu::model(), &crate::cpu::entries());
+    let good = archive(&mut crate::model::model(), &crate::model::entries());
     exercise(&good).unwrap_or_else(|e| panic!("{}", text(&e)));
     let (mut source, start, mut runs, mut refused) = (Source(0x5eed), Instant::now(), 0, 0);
     while start.elapsed() < TIME {
@@ -195,13 +195,13 @@ fn mutate(node: &mut Value, u: &mut Unstructured) -> arbitrary::Result<()> {
 
 #[test]
 fn mutated_manifests_never_panic() {
-    let mut model = crate::cpu::model();
-    archive(&mut model, &crate::cpu::entries());
+    let mut model = crate::model::model();
+    archive(&mut model, &crate::model::entries());
     let cpu = serde_json::to_value(&model).unwrap();
     let mut model = crate::cuda::model();
     archive(&mut model, &crate::cuda::entries());
     let cuda = serde_json::to_value(&model).unwrap();
-    let all: Vec<_> = crate::cpu::entries().into_iter().chain(crate::cuda::entries()).collect();
+    let all: Vec<_> = crate::model::entries().into_iter().chain(crate::cuda::entries()).collect();
     let (mut source, start) = (Source(0xbad5eed), Instant::now());
     let (mut runs, mut opened) = (0, 0);
     let mut seen = std::collections::BTreeMap::new();
@@ -209,7 +209,7 @@ fn mutated_manifests_never_panic() {
         let raw = source.bytes(512);
         let mut u = Unstructured::new(&raw);
         let (base, entries) = match runs % 2 {
-            0 => (&cpu, crate::cpu::entries()),
+            0 => (&cpu, crate::model::entries()),
             _ => (&cuda, all.clone()),
         };
         let mut manifest = base.clone();
@@ -236,11 +236,11 @@ fn mutated_manifests_never_panic() {
 #[test]
 fn each_kind_of_hostile_manifest_is_named() {
     let refused = |edit: &dyn Fn(&mut Value)| {
-        let mut model = crate::cpu::model();
-        archive(&mut model, &crate::cpu::entries());
+        let mut model = crate::model::model();
+        archive(&mut model, &crate::model::entries());
         let mut manifest = serde_json::to_value(&model).unwrap();
         edit(&mut manifest);
-        let bytes = raw_archive(&serde_json::to_vec(&manifest).unwrap(), &crate::cpu::entries());
+        let bytes = raw_archive(&serde_json::to_vec(&manifest).unwrap(), &crate::model::entries());
         let problems = Bundle::from_bytes("hostile.tricot", &bytes).err().unwrap_or_default();
         codes(&problems).first().copied().unwrap_or("accepted")
     };

@@ -7,6 +7,7 @@ mod cpu;
 mod cuda;
 mod fake_cuda;
 mod hostile;
+mod model;
 mod support;
 
 /// Refuses any single allocation above 1 GiB: a hostile size that reached an allocator aborts the test, where the

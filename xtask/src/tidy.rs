@@ -11,6 +11,10 @@ const BANNED_DEPENDENCIES: &[(&str, &[&str])] = &[
         "tricot-runtime",
         &["tricot-dialects", "tricot-compiler", "tricot-kernel", "egg", "melior", "inkwell", "cranelift-codegen"],
     ),
+    (
+        "tricot-capi",
+        &["tricot-dialects", "tricot-compiler", "tricot-kernel", "egg", "melior", "inkwell", "cranelift-codegen"],
+    ),
     ("tricot-proof", &["egg"]),
     ("tricot-kernel", &["tricot-dialects"]),
     ("tricot-codegen", &["tricot-dialects", "egg"]),
@@ -46,7 +50,7 @@ pub fn tidy() -> Outcome {
             }
         }
     }
-    for folder in ["dialects", "compiler", "runtime", "tests", "xtask", "examples", "python"] {
+    for folder in ["dialects", "compiler", "runtime", "bench", "tests", "xtask", "examples", "python"] {
         for file in rust_files(&root().join(folder)) {
             let content = fs::read_to_string(&file).unwrap_or_default();
             let lines = content.lines().count();

@@ -65,7 +65,7 @@ fn two_targets_share_a_bundle() {
 fn the_last_stage_goes_to_standard_output() {
     let folder = tempfile::tempdir().unwrap();
     let shown = stdout(&["build", SPARSE, "--emit", "schedule", "--stop-after", "schedule"]);
-    assert!(shown.starts_with("schedule \"sparse24\"\n") && shown.contains("\nkernel "), "{shown}");
+    assert!(shown.starts_with("schedule ") && shown.contains("\nkernel "), "{shown}");
     // The others go to the folder, and with -o this one does too.
     let dump = folder.path().join("dump");
     let to = ["--dump-dir", text(&dump)];

@@ -126,30 +126,34 @@ impl TypeText {
     }
 }
 
+/// Elements of `width` bytes in hex, `n*` before one that repeats; `None` where that is longer than [`MAX_RUNS`], which most weights
+/// find out after a few kilobytes of comparisons.
+fn write_runs(bytes: &[u8], width: usize) -> Option<String> {
+    let chunks: Vec<&[u8]> = bytes.chunks(width).collect();
+    let runs = || chunks.chunk_by(|a, b| a == b);
+    if runs().take(MAX_RUNS / (2 * width) + 1).count() > MAX_RUNS / (2 * width) {
+        return None;
+    }
+    let mut out = String::new();
+    for run in runs() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        if run.len() > 1 {
+            out += &run.len().to_string();
+            out.push('*');
+        }
+        for byte in run[0] {
+            out.extend([byte >> 4, byte & 15].map(|d| char::from(b"0123456789abcdef"[d as usize])));
+        }
+    }
+    (out.len() <= MAX_RUNS).then_some(out)
+}
+
 impl ConstantText {
     /// Writes a constant.
     pub fn new(hash: Hash, constant: &Constant) -> ConstantText {
-        let width = (constant.dtype.bits() as usize / 8).max(1);
-        let mut runs = String::new();
-        let mut chunks = constant.bytes().chunks(width).peekable();
-        while let Some(chunk) = chunks.next() {
-            let mut count = 1u64;
-            while chunks.peek() == Some(&chunk) {
-                chunks.next();
-                count += 1;
-            }
-            if !runs.is_empty() {
-                runs.push(' ');
-            }
-            if count > 1 {
-                runs += &format!("{count}*");
-            }
-            chunk.iter().for_each(|b| runs += &format!("{b:02x}"));
-            if runs.len() > MAX_RUNS {
-                break;
-            }
-        }
-        let runs = (runs.len() <= MAX_RUNS).then_some(runs);
+        let runs = write_runs(constant.bytes(), (constant.dtype.bits() as usize / 8).max(1));
         ConstantText { hash: hash.to_string(), dtype: constant.dtype, shape: constant.shape.clone(), runs }
     }
 

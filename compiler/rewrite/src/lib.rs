@@ -248,7 +248,7 @@ pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, V
     }
     // Candidate n takes each function's n-th choice, or its best where there are fewer.
     let many = outcomes.iter().map(|o| o.choices.len()).max().unwrap_or(1).min(options.candidates.max(1));
-    let mut candidates = vec![];
+    let (mut candidates, mut written) = (vec![], BTreeMap::new());
     for n in 0..many {
         let mut out = Module { name: module.name.clone(), symbols: module.symbols.clone(), ..Module::default() };
         let chosen: Vec<&Choice> = outcomes.iter().map(|o| o.choices.get(n).unwrap_or(&o.choices[0])).collect();
@@ -257,7 +257,7 @@ pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, V
         }
         keep_constants(module, &outcomes, &mut out);
         let functions: Vec<FunctionProof> = chosen.iter().map(|c| c.proof.clone()).collect();
-        let constants = prove::constants(&functions, outcomes.iter().map(|o| &o.constants));
+        let constants = prove::constants(&functions, outcomes.iter().map(|o| &o.constants), &mut written);
         candidates.push(Candidate {
             module: out,
             proof: Proof { version: VERSION, symbols: module.symbols.clone(), constants, functions },

@@ -92,17 +92,22 @@ fn build(
     Ok((FunctionProof { function: source.name.clone(), inputs, outputs, terms: writer.terms, steps }, used))
 }
 
-/// The constants that the functions' terms mention, in hash order.
+/// The constants that the functions' terms mention, in hash order. `written` keeps their texts for the next candidate's proof.
 pub fn constants<'a>(
     functions: &[FunctionProof],
     known: impl Iterator<Item = &'a ConstantStore> + Clone,
+    written: &mut BTreeMap<Hash, ConstantText>,
 ) -> Vec<ConstantText> {
-    let mut wanted: BTreeMap<Hash, ()> = BTreeMap::new();
+    let mut wanted: BTreeSet<Hash> = BTreeSet::new();
     for TermText(head, _) in functions.iter().flat_map(|f| &f.terms) {
         if let Some(Ok(Attr::Constant(hash))) = head.strip_prefix('\'').map(tricot_proof::format::parse_attr) {
-            wanted.insert(hash, ());
+            wanted.insert(hash);
         }
     }
-    let find = |hash: Hash| known.clone().find_map(|k| k.get(hash));
-    wanted.into_keys().filter_map(|hash| find(hash).map(|c| ConstantText::new(hash, c))).collect()
+    for hash in &wanted {
+        if let (false, Some(constant)) = (written.contains_key(hash), known.clone().find_map(|k| k.get(*hash))) {
+            written.insert(*hash, ConstantText::new(*hash, constant));
+        }
+    }
+    wanted.iter().filter_map(|hash| written.get(hash).cloned()).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::{check_axes, check_axis};
 use crate::attr::{AttrKind, Attrs};
+use crate::check::{add, ceil_div, multiply, subtract};
 use crate::op::{Meaning, OpDef, OpView, no_work, one, required, result, variadic};
 use crate::ty::TensorType;
 use tricot_types::Poly;
@@ -59,9 +60,10 @@ pub static BROADCAST: OpDef = OpDef {
 fn infer_reshape(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
     let t = &view.operands[0];
     let to = t.with_shape(view.attrs.dims("shape").to_vec());
-    match t.elements() == to.elements() {
+    let (have, want) = (t.count()?, to.count()?);
+    match have == want {
         true => Ok(vec![to]),
-        false => Err(format!("{t} has {} elements, {to} has {}", t.elements(), to.elements())),
+        false => Err(format!("{t} has {have} elements, {to} has {want}")),
     }
 }
 
@@ -123,13 +125,16 @@ fn infer_pad(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
     if let Some(p) = interior.iter().find(|p| **p < 0) {
         return Err(format!("an interior padding of {p} is negative"));
     }
-    let shape = (0..t.rank()).map(|i| {
-        let n = t.shape[i].clone();
+    let mut shape = vec![];
+    for (i, n) in t.shape.iter().enumerate() {
         // n + max(n - 1, 0) * interior: empty axes with interior padding are refused at run time.
-        let inner = if interior[i] == 0 { n } else { (n - 1.into()) * interior[i].into() + t.shape[i].clone() };
-        inner + low[i].clone() + high[i].clone()
-    });
-    Ok(vec![t.with_shape(shape.collect())])
+        let between = match interior[i] {
+            0 => Poly::constant(0),
+            each => multiply(&subtract(n, &1.into())?, &each.into())?,
+        };
+        shape.push(add(&add(&add(n, &between)?, &low[i])?, &high[i])?);
+    }
+    Ok(vec![t.with_shape(shape)])
 }
 
 pub static PAD: OpDef = OpDef {
@@ -165,10 +170,10 @@ fn infer_slice(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
             return Err(format!("the step of axis {i} is 0"));
         }
         // First and last element must lie inside where that can be told.
-        let last = start[i].clone() + (size[i].clone() - 1.into()) * step[i].into();
+        let last = add(&start[i], &multiply(&subtract(&size[i], &1.into())?, &step[i].into())?)?;
         let inside = |p: &Poly| {
             p.as_constant().is_none_or(|c| c >= 0)
-                && (p.clone() - t.shape[i].clone()).as_constant().is_none_or(|c| c < 0)
+                && subtract(p, &t.shape[i]).is_ok_and(|d| d.as_constant().is_none_or(|c| c < 0))
         };
         let empty = size[i].is_zero();
         if size[i].as_constant().is_some_and(|c| c < 0) || !empty && !(inside(&start[i]) && inside(&last)) {
@@ -264,11 +269,15 @@ fn infer_window(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
             ));
         }
         let reach = (size[i] - 1).checked_mul(dilation[i]).ok_or("the window is too large")?;
-        let room = t.shape[*a].clone() - Poly::constant(reach);
+        let room = subtract(&t.shape[*a], &Poly::constant(reach))?;
         if room.as_constant().is_some_and(|c| c < 1) {
-            return Err(format!("axis {a} of size {} is smaller than the window's reach {}", t.shape[*a], reach + 1));
+            return Err(format!(
+                "axis {a} of size {} is smaller than the window's reach {}",
+                t.shape[*a],
+                reach.saturating_add(1)
+            ));
         }
-        shape[*a] = room.ceil_div(stride[i]);
+        shape[*a] = ceil_div(&room, stride[i])?;
     }
     shape.extend(size.iter().map(|s| Poly::constant(*s)));
     Ok(vec![t.with_shape(shape)])

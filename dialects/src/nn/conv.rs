@@ -2,7 +2,7 @@
 
 use crate::attr::{Attr, AttrKind, Attrs};
 use crate::builder::Builder;
-use crate::check::{Values, dtype, float, ints, rank};
+use crate::check::{Values, add, ceil_div, dtype, float, ints, multiply, rank, subtract};
 use crate::graph::ValueId;
 use crate::op::{Meaning, OpDef, OpView, Work, defaulted, one, result};
 use crate::ty::TensorType;
@@ -18,14 +18,14 @@ pub(super) fn positions(
     what: &str,
 ) -> Result<Poly, String> {
     let reach = (kernel - 1).checked_mul(dilation).ok_or_else(|| format!("the window along {what} is too large"))?;
-    let room = size.clone() + Poly::constant(pads) - Poly::constant(reach);
+    let room = subtract(&add(size, &Poly::constant(pads))?, &Poly::constant(reach))?;
     if room.as_constant().is_some_and(|c| c < 1) {
         return Err(format!(
             "the window reaches over {} along {what}, there are {size} and {pads} of padding",
-            reach + 1
+            reach.saturating_add(1)
         ));
     }
-    Ok(room.ceil_div(stride))
+    ceil_div(&room, stride)
 }
 
 /// `x` padded by `[top, left, bottom, right]` on its last two axes.
@@ -78,7 +78,7 @@ fn infer(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
         return Err(format!("groups is {groups}, the least is 1"));
     }
     let groups = Poly::constant(groups);
-    if w.shape[1].clone() * groups.clone() != x.shape[1] {
+    if multiply(&w.shape[1], &groups)? != x.shape[1] {
         return Err(format!("x has {} channels, w reads {} groups of {}", x.shape[1], groups, w.shape[1]));
     }
     if w.shape[0].exact_div(&groups).is_none() {

@@ -30,7 +30,8 @@ fn infer(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
         if low.max(high) > reach {
             return Err(format!("a padding of {} along {what} leaves windows without any element", low.max(high)));
         }
-        out.push(positions(&x.shape[2 + i], low + high, size, dilation, a.ints("stride")[i], what)?);
+        let pads = low.checked_add(high).ok_or_else(|| format!("the padding along {what} is too large"))?;
+        out.push(positions(&x.shape[2 + i], pads, size, dilation, a.ints("stride")[i], what)?);
     }
     Ok(vec![TensorType::new(x.dtype, out)])
 }

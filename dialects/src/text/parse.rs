@@ -206,7 +206,11 @@ impl Parser<'_> {
             let value = self.kind(Kind::Value, "a parameter such as `%x`")?;
             let original = if self.peek().kind == Kind::Str { self.string()? } else { value[1..].to_string() };
             self.expect(":")?;
+            let at = self.peek().span.clone();
             let ty = self.ty()?;
+            if let Err(message) = ty.count() {
+                return Err(self.error("TC0107", message, at));
+            }
             let id = function.add_input(original, ty);
             if values.insert(value.clone(), id).is_some() {
                 return Err(self.error("TC0104", format!("`{value}` is defined twice"), span));

@@ -3,7 +3,7 @@
 use super::matrices::{Matrices, Matrix, dyadic};
 use crate::attr::{Attr, AttrKind, Attrs};
 use crate::builder::Builder;
-use crate::check::{Values, float, ints, rank};
+use crate::check::{Values, add, ceil_div, float, ints, rank, subtract};
 use crate::constant::Constant;
 use crate::graph::ValueId;
 use crate::op::{AttrDef, Meaning, OpDef, OpView, Work, defaulted, one, required, result};
@@ -92,10 +92,10 @@ pub static FILTER: OpDef = OpDef {
 };
 
 /// Per image axis: output size and number of tiles.
-fn tiles(size: &Poly, pads: i64, m: i64, r: i64) -> (Poly, Poly) {
-    let out = size.clone() + Poly::constant(pads) - Poly::constant(r - 1);
-    let count = out.ceil_div(m);
-    (out, count)
+fn tiles(size: &Poly, pads: i64, m: i64, r: i64) -> Result<(Poly, Poly), String> {
+    let out = subtract(&add(size, &Poly::constant(pads))?, &Poly::constant(r - 1))?;
+    let count = ceil_div(&out, m)?;
+    Ok((out, count))
 }
 
 fn infer_input(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
@@ -108,7 +108,7 @@ fn infer_input(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
     let mut shape = vec![Poly::constant(tile), Poly::constant(tile), x.shape[0].clone()];
     for i in 0..2 {
         let pads = pad[i].checked_add(pad[2 + i]).ok_or("the padding is too large")?;
-        let (out, count) = tiles(&x.shape[2 + i], pads, m, r);
+        let (out, count) = tiles(&x.shape[2 + i], pads, m, r)?;
         if out.as_constant().is_some_and(|c| c < 1) {
             return Err(format!("{r} taps do not fit into {} with {pads} of padding", x.shape[2 + i]));
         }
@@ -132,7 +132,7 @@ fn decompose_input(b: &mut Builder<'_>, attrs: &Attrs, v: &[ValueId]) -> Values 
         let zero = Poly::constant(0);
         let (mut low, mut high) = (vec![zero.clone(); 4], vec![zero; 4]);
         for i in 0..2 {
-            let (out, count) = tiles(&shape[2 + i], pad[i] + pad[2 + i], m, r);
+            let (out, count) = tiles(&shape[2 + i], pad[i] + pad[2 + i], m, r).expect("verified");
             low[2 + i] = Poly::constant(pad[i]);
             // Zeros beyond the padding fill the last tile.
             high[2 + i] = Poly::constant(pad[2 + i]) + count * Poly::constant(m) - out;
@@ -180,13 +180,9 @@ fn infer_output(view: OpView<'_>) -> Result<Vec<TensorType>, String> {
         return Err(format!("y is {y}, expected {tile} by {tile} taps"));
     }
     for i in 0..2 {
-        if size[i].ceil_div(m) != y.shape[3 + i] {
-            return Err(format!(
-                "{} outputs need {} tiles of {m}, y has {}",
-                size[i],
-                size[i].ceil_div(m),
-                y.shape[3 + i]
-            ));
+        let tiles = ceil_div(&size[i], m)?;
+        if tiles != y.shape[3 + i] {
+            return Err(format!("{} outputs need {tiles} tiles of {m}, y has {}", size[i], y.shape[3 + i]));
         }
     }
     Ok(vec![TensorType::new(y.dtype, [&y.shape[2], &y.shape[5], &size[0], &size[1]].map(Clone::clone))])

@@ -91,6 +91,14 @@ impl CudaProgram {
     pub fn allocate(&self, bytes: u64, what: &str) -> Result<CudaMemory, Diagnostic> {
         CudaMemory::allocate(&self.context, bytes, what)
     }
+
+    /// Waits for everything queued on the device, on whatever stream.
+    pub fn wait(&self) {
+        if let Ok(_entered) = self.context.enter() {
+            // SAFETY: the context is current. A failure of the work is reported where its results are asked for.
+            let _ = unsafe { sys::cuCtxSynchronize() };
+        }
+    }
 }
 
 impl Drop for CudaProgram {

@@ -36,7 +36,7 @@ fn all_majors_ragged_sizes_batches_and_bias_assemble() {
     }
     let odd = Gemm { out: DType::F32, ..Gemm::new(DType::BF16, 77, 33, 64) };
     assembles(&odd.desc("odd"), &SymbolTable::new());
-    assembles(&Gemm { out: DType::F32, ..Gemm::new(DType::F8E4M3, 300, 200, 112) }.desc("fp8"), &SymbolTable::new());
+    assembles(&Gemm { out: DType::BF16, ..Gemm::new(DType::F8E4M3, 300, 200, 112) }.desc("fp8"), &SymbolTable::new());
 }
 
 #[test]
@@ -53,5 +53,7 @@ fn what_tma_cannot_fetch_is_declined() {
     let declined = |g: Gemm| try_dense(&g.desc("x"), &none).is_none();
     assert!(declined(Gemm::new(DType::BF16, 64, 64, 60)), "rows of 120 bytes");
     assert!(declined(Gemm { a_k_major: false, ..Gemm::new(DType::F8E4M3, 64, 64, 64) }), "fp8 is K-major only");
+    let wide = Gemm { out: DType::F32, ..Gemm::new(DType::F8E4M3, 64, 64, 64) };
+    assert!(declined(wide), "fp8 sums are too short for f32 results");
     assert!(declined(Gemm::new(DType::F32, 64, 64, 64)), "f32 needs a precision that allows tf32");
 }

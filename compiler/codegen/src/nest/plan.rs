@@ -74,6 +74,9 @@ const FLAT_THREADS: u32 = 256;
 /// Threads that fill an H200 a few times over: 132 SMs.
 const ENOUGH: f64 = 132.0 * 512.0;
 
+/// Registers of a thread that loads may fill: 255 there are, less addresses and partial sums.
+const MAX_LOADED: u32 = 160;
+
 impl Plan {
     /// Chooses from extents and hints.
     pub(super) fn choose(facts: &Facts, nest: &Nest) -> Plan {
@@ -111,6 +114,9 @@ fn flat(facts: &Facts, loops: &[&Loop], stores: &[Store], total: Poly) -> Option
         let Extent::Size(extent) = &inner.extent else { return None };
         let most = vector_lanes(facts, inner.var, extent, &store_roots(stores), stores);
         lanes = common_vector(most, total.hint(facts.symbols), ENOUGH);
+        while lanes > 1 && loaded_registers(facts, stores) * lanes > MAX_LOADED {
+            lanes /= 2;
+        }
         let nibbles = || stores.iter().filter(|s| is_nibble(facts, s));
         if nibbles().next().is_some() {
             lanes = lanes.max(2);
@@ -125,6 +131,18 @@ fn flat(facts: &Facts, loops: &[&Loop], stores: &[Store], total: Poly) -> Option
         return None;
     }
     Some(plan(lanes, false))
+}
+
+/// Registers for everything a point loads: the sums of a Winograd transform need all of its taps at once.
+fn loaded_registers(facts: &Facts, stores: &[Store]) -> u32 {
+    let mut count = 0;
+    visit(facts.desc, &store_roots(stores), &mut |id| {
+        let node = &facts.desc.exprs[id];
+        if matches!(node.expr, Expr::Load { .. }) {
+            count += node.dtype.bits().div_ceil(32);
+        }
+    });
+    count
 }
 
 /// Whether a store's index is exactly the row-major position in the loops.

@@ -13,6 +13,8 @@ use tricot_types::{DType, Diagnostic, Poly, Symbol, SymbolInfo};
 
 /// Nesting of function calls and graphs.
 const MAX_DEPTH: usize = 40;
+/// Integer results of at most as many elements are worked out at once.
+const SHAPE_ELEMENTS: i64 = 256;
 
 /// What a node is called in messages.
 pub fn node_name(node: &NodeProto, index: usize) -> String {
@@ -157,8 +159,10 @@ impl Ctx<'_> {
                         let slot = self.bound(output).unwrap_or(slot);
                         if let Slot::Value(v) = slot {
                             self.name_value(v, output);
-                            // Keeps chains of shape arithmetic short for the evaluator.
-                            if !self.dtype(v).is_float() {
+                            // Keeps chains of shape arithmetic short for the evaluator. Masks and tables can wait until
+                            // somebody asks.
+                            let count = self.b.ty(v).elements().as_constant();
+                            if !self.dtype(v).is_float() && count.is_some_and(|n| n <= SHAPE_ELEMENTS) {
                                 self.known(v);
                             }
                         }

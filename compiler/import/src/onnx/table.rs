@@ -6,6 +6,8 @@ use super::call::{Call, Res};
 use super::ctx::Ctx;
 use super::ops::{access, activation, attention, classical, control, conv, deform, elementwise, linear, loss};
 use super::ops::{norm, pool, quant, rearrange, recurrent, reduce, resize, sampling, shape, signal, state, training};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 use tricot_dialects::ValueId;
 use tricot_types::{DType, Diagnostic};
 
@@ -273,7 +275,9 @@ pub fn supported_ops() -> Vec<Supported> {
 
 /// The row of an op at an opset version.
 pub fn find(domain: &str, op: &str, version: i64) -> Res<&'static Entry> {
-    let Some(entry) = TABLE.iter().find(|e| e.domain == domain && e.op == op) else {
+    static ROWS: LazyLock<HashMap<(&str, &str), &Entry>> =
+        LazyLock::new(|| TABLE.iter().map(|e| ((e.domain, e.op), e)).collect());
+    let Some(entry) = ROWS.get(&(domain, op)).copied() else {
         let shown = if domain.is_empty() { op.to_string() } else { format!("{domain}.{op}") };
         return Err(Diagnostic::error("TC0203", format!("the op {shown} is not supported"))
             .with_help("express it by supported ops, or give the model a function of that name"));

@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""From results to tables and charts: results.md and results.svg of one run, docs/performance.md of several.
+
+    python3 bench/report.py DIR/results.json [MORE/results.json …] --docs docs/performance.md
+
+Slower rows stand beside faster ones, and what is missing is named. Charts need matplotlib; without it a plain SVG is written by hand. It
+knows rows, no clock and no GPU.
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import stats
+
+
+def environment(torch, device, monitor):
+    """Versions and hardware of the machine that measures."""
+    info = {"python": platform.python_version(), "torch": torch.__version__, "cuda": torch.version.cuda}
+    for name in ("triton", "jax", "cupy"):
+        try:
+            from importlib.metadata import version
+
+            info[name] = version({"cupy": "cupy-cuda13x"}.get(name, name))
+        except Exception:
+            info[name] = "absent"
+    if device == "cpu":
+        return {**info, "device": platform.processor() or platform.machine()}
+    properties = torch.cuda.get_device_properties(device)
+    info.update(device=properties.name, multiprocessors=properties.multi_processor_count, memory_gb=round(properties.total_memory / 1e9))
+    info.update(cudnn=torch.backends.cudnn.version(), monitor=monitor.source if monitor else "none")
+    try:
+        query = ["nvidia-smi", "--query-gpu=uuid,driver_version,power.limit", "--format=csv,noheader"]
+        info["uuid"], info["driver"], info["power_limit"] = [x.strip() for x in subprocess.check_output(query, text=True, timeout=20).splitlines()[0].split(",")]
+    except Exception as error:
+        info["driver"] = f"unknown ({type(error).__name__})"
+    return info
+
+
+def headline(row):
+    """The ratio against the best peer, or None."""
+    return row["ratios"].get(row.get("best_peer"))
+
+
+def line(row):
+    """One row for the terminal."""
+    ratio = headline(row)
+    words = f"{ratio['median']:.3f}x of {row['best_peer']} [{ratio['low']:.3f}, {ratio['high']:.3f}]" if ratio else row.get("why", "no ratio")
+    missing = "".join(f"; no {m['name']}: {m['why']}" for m in row["missing"])
+    return f"{row['id']}: {row['status']}: {words}{missing}"
+
+
+def _rate(row, entry):
+    if row["suite"] == "embedding":
+        return f"{entry['gbps']:.0f} GB/s"
+    return f"{entry['tflops']:.0f} TFLOP/s" if entry["tflops"] >= 10 else f"{entry['tflops']:.2g} TFLOP/s"
+
+
+def _time(seconds):
+    return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"
+
+
+def table(rows):
+    """A Markdown table: a line for each contender, ours first."""
+    out = ["| case | contender | time | rate | ratio (peer / Tricot) | error | clock, power, energy | use |", "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    for row in rows:
+        first = True
+        names = sorted(row["contenders"], key=lambda n: (n != "Tricot", row["contenders"][n].get("seconds", 1e9)))
+        for name in names:
+            entry, ratio = row["contenders"][name], row["ratios"].get(name)
+            if "seconds" not in entry:
+                continue
+            shown = f"{ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]" if ratio else ""
+            if name == row.get("best_peer") and ratio:
+                shown = f"**{shown}**"
+            state = f"{entry['sm_mhz']:.0f} MHz, {entry['watts']:.0f} W, {entry['joules']:.3g} J" if "sm_mhz" in entry else ""
+            use = f"{entry['utilisation']:.0%}" if "utilisation" in entry and row["suite"] != "embedding" else ""
+            case = f"{row['case']}" + ("" if row["status"] == "ok" else f" ({row['status'].upper()}: {row['why']})") if first else ""
+            config = f"<br><sub>{entry['config']}</sub>" if entry.get("config") else ""
+            out.append(f"| {case} | {name}{config} | {_time(entry['seconds'])} | {_rate(row, entry)} | {shown} | {entry['error']:.1e} | {state} | {use} |")
+            first = False
+        if first:
+            out.append(f"| {row['case']} ({row['status'].upper()}) | | | | {row.get('why', '')} | | | |")
+    return out
+
+
+def mean(rows):
+    """Geometric mean of the ratios against each row's best peer; void rows do not count."""
+    good = [headline(r)["median"] for r in rows if r["status"] == "ok" and headline(r)]
+    return stats.geometric_mean(good), len(good)
+
+
+def suites(rows):
+    found = {}
+    for row in rows:
+        found.setdefault(row["suite"], []).append(row)
+    return found
+
+
+def markdown(data):
+    """The report of one run."""
+    meta, rows = data["meta"], data["rows"]
+    out = ["# Tricot and its peers", "", f"{data['date']} · `{data['command']}`", "", ", ".join(f"{k} {v}" for k, v in meta.items()), ""]
+    if data["mode"] == "quick":
+        out += ["**Quick run: fewer and shorter rounds, a part of the cases and settings. Not for quoting.**", ""]
+    if data["mode"] == "dry":
+        out += ["**Dry run at tiny sizes on a processor: the numbers mean nothing.**", ""]
+    out += ["Ratios are peer time over Tricot time, the median of per-round ratios with a bootstrap 95 % interval: above 1, Tricot is faster.", ""]
+    for suite, part in suites(rows).items():
+        value, count = mean(part)
+        out += [f"## {suite}", ""]
+        out += [f"Geometric mean against each case's best peer: {value:.3f} over {count} of {len(part)} cases.", ""] if value else [f"No ratio in {len(part)} cases.", ""]
+        out += table(part) + [""]
+        absent = [f"- {r['case']}: no {m['name']}: {m['why']}" for r in part for m in r["missing"]]
+        notes = [f"- {r['case']}: {n}" for r in part for n in r["notes"]]
+        spreads = [r["spread"] for r in part if "spread" in r]
+        if spreads:
+            out += [f"Peer against itself: at most {max(spreads):.2%} apart.", ""]
+        if absent:
+            out += ["Missing:", "", *absent, ""]
+        if notes:
+            out += ["Notes:", "", *notes, ""]
+    return "\n".join(out)
+
+
+def chart(data, path):
+    """Bars of the ratios against the best peer, with intervals."""
+    bars = [(r["id"], headline(r), r["status"]) for r in data["rows"] if headline(r)]
+    if not bars:
+        return None
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        path.write_text(_plain_chart(bars))
+        return path
+    figure, axes = pyplot.subplots(figsize=(9, 1 + 0.24 * len(bars)))
+    places = range(len(bars), 0, -1)
+    medians = [b[1]["median"] for b in bars]
+    errors = [[b[1]["median"] - b[1]["low"] for b in bars], [b[1]["high"] - b[1]["median"] for b in bars]]
+    colours = ["#bbbbbb" if b[2] != "ok" else "#2a7f62" if b[1]["median"] >= 1 else "#b5523b" for b in bars]
+    axes.barh(list(places), medians, xerr=errors, color=colours, height=0.7, error_kw={"lw": 0.8})
+    axes.axvline(1.0, color="black", lw=0.8)
+    axes.set_yticks(list(places), [b[0] for b in bars], fontsize=7)
+    axes.set_xlabel("peer time / Tricot time (above 1: Tricot is faster); grey: void")
+    figure.tight_layout()
+    figure.savefig(path)
+    return path
+
+
+def _plain_chart(bars):
+    """The same by hand."""
+    left, width, step = 260, 500, 18
+    most = max(max(b[1]["high"] for b in bars), 1.2)
+    x = lambda v: left + width * v / most
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + width + 80}" height="{step * (len(bars) + 3)}" font-family="sans-serif" font-size="11">']
+    for at, (name, ratio, status) in enumerate(bars):
+        y = step * (at + 1)
+        colour = "#bbbbbb" if status != "ok" else "#2a7f62" if ratio["median"] >= 1 else "#b5523b"
+        parts.append(f'<text x="{left - 6}" y="{y + 11}" text-anchor="end">{name}</text>')
+        parts.append(f'<rect x="{left}" y="{y}" width="{x(ratio["median"]) - left:.1f}" height="{step - 5}" fill="{colour}"/>')
+        parts.append(f'<line x1="{x(ratio["low"]):.1f}" x2="{x(ratio["high"]):.1f}" y1="{y + 6}" y2="{y + 6}" stroke="black"/>')
+        parts.append(f'<text x="{x(ratio["high"]) + 4:.1f}" y="{y + 11}">{ratio["median"]:.2f}</text>')
+    parts.append(f'<line x1="{x(1):.1f}" x2="{x(1):.1f}" y1="{step / 2}" y2="{step * (len(bars) + 1)}" stroke="black"/>')
+    parts.append(f'<text x="{left}" y="{step * (len(bars) + 2)}">peer time / Tricot time (above 1: Tricot is faster); grey: void</text></svg>')
+    return "\n".join(parts)
+
+
+def write(data, folder):
+    (folder / "results.md").write_text(markdown(data) + "\n")
+    chart(data, folder / "results.svg")
+
+
+def performance(runs):
+    """docs/performance.md: the latest row of every case, from full runs only."""
+    full = [r for r in runs if r["mode"] == "full"]
+    if not full:
+        raise SystemExit("only full runs are quoted in the documentation; these are quick or dry ones")
+    out = [
+        "# Performance", "",
+        "Tricot beside the best peer known to us for each case, measured in one process on the same tensors after the protocol in",
+        "[the benchmark's sources](../bench/peers.py). Rows where Tricot is slower stand beside those where it is faster. Made by `bench/report.py`;",
+        "compare ratios, not times of different runs.", "",
+    ]
+    latest = {}
+    for run in sorted(full, key=lambda r: r["date"]):
+        for row in run["rows"]:
+            latest[row["id"]] = (row, run)
+    used = {id(run): run for _, run in latest.values()}
+    for run in used.values():
+        out += [f"- {run['date']}, {run['meta'].get('device', '?')}: `{run['command']}`; " + ", ".join(f"{k} {v}" for k, v in run["meta"].items() if k not in ("device", "uuid"))]
+    rows = [row for row, _ in latest.values()]
+    out += ["", "| suite | cases with a ratio | geometric mean of peer time / Tricot time |", "| --- | --- | --- |"]
+    for suite, part in suites(rows).items():
+        value, count = mean(part)
+        out.append(f"| {suite} | {count} of {len(part)} | {f'{value:.3f}' if value else 'none'} |")
+    for suite, part in suites(rows).items():
+        out += ["", f"## {suite}", "", *table(part)]
+        absent = [f"- {r['case']}: no {m['name']}: {m['why']}" for r in part for m in r["missing"]]
+        if absent:
+            out += ["", "Missing:", "", *absent]
+    return "\n".join(out) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("results", nargs="+", type=Path)
+    parser.add_argument("--docs", type=Path, help="write docs/performance.md here; otherwise tables and charts beside each file")
+    args = parser.parse_args()
+    runs = [json.loads(p.read_text()) for p in args.results]
+    if args.docs:
+        args.docs.write_text(performance(runs))
+        return
+    for path, data in zip(args.results, runs):
+        write(data, path.parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
