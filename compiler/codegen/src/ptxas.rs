@@ -62,7 +62,8 @@ impl Assembler {
     }
 
     fn search() -> Result<Assembler, Diagnostic> {
-        let help = "run `cargo xtask demo`, or `pip download nvidia-cuda-nvcc==13.3.33`, unzip it and set TRICOT_PTXAS";
+        let help = "run `cargo xtask demo`, or `pip install tricot[cuda]` for Python, or unzip the wheel nvidia-cuda-nvcc==13.3.33 and \
+                    set TRICOT_PTXAS";
         if let Some(path) = std::env::var_os("TRICOT_PTXAS") {
             return Assembler::open(PathBuf::from(&path))
                 .map_err(|d| d.at_name("TRICOT_PTXAS", path.to_string_lossy()).with_help(help));
