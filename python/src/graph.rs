@@ -17,7 +17,10 @@ use tricot_dialects::builder::Builder;
 use tricot_dialects::{Constant, ConstantStore, Function, Output, TensorType, ValueId, registry, text};
 use tricot_types::{Bindings, Diagnostic, Poly, Symbol, SymbolInfo};
 
-/// A graph of tensor ops. See the stub file for what users see.
+/// A graph of tensor ops, grown op by op.
+///
+/// Every call checks its operands and infers its results, so a mistake raises `tricot.Error` (TC01xx) where it is made and leaves
+/// the graph as it was. Sizes are integers or text over symbols, such as "2*rows + 1".
 #[pyclass(frozen, module = "tricot")]
 pub struct Graph {
     state: Mutex<State>,
@@ -29,7 +32,8 @@ struct State {
     main: Function,
 }
 
-/// A value of a graph.
+/// A result of an op in a graph. `+ - * /` and negation work at every point, with numpy broadcasting; a number takes the
+/// value's dtype.
 #[pyclass(frozen, module = "tricot")]
 pub struct Value {
     graph: Py<Graph>,
@@ -103,7 +107,7 @@ impl Graph {
         Graph::of(tricot_dialects::Module::new(name))
     }
 
-    /// Reads an ONNX file or graph text, fixing `symbols`.
+    /// Reads `*.onnx`, or graph text with the safetensors files `weights`; `symbols` fixes sizes.
     #[staticmethod]
     #[pyo3(signature = (path, weights = vec![], symbols = BTreeMap::new()))]
     fn from_path(
@@ -118,7 +122,7 @@ impl Graph {
         })
     }
 
-    /// Reads a serialised ONNX model, fixing `symbols`.
+    /// Reads a serialised ONNX model; `symbols` fixes sizes.
     #[staticmethod]
     #[pyo3(signature = (model, name = "<memory>", symbols = BTreeMap::new()))]
     fn from_onnx(py: Python<'_>, model: &[u8], name: &str, symbols: BTreeMap<String, i64>) -> PyResult<Graph> {
@@ -129,7 +133,7 @@ impl Graph {
         })
     }
 
-    /// Reads graph text, fixing `symbols`.
+    /// Reads graph text; `symbols` fixes sizes.
     #[staticmethod]
     #[pyo3(signature = (text, name = "<text>", symbols = BTreeMap::new()))]
     fn from_text(py: Python<'_>, text: &str, name: &str, symbols: BTreeMap<String, i64>) -> PyResult<Graph> {
@@ -141,6 +145,7 @@ impl Graph {
         })
     }
 
+    /// Declares a symbolic size and what is promised of it; `hint` is the size to optimise for. Returns the name.
     #[pyo3(signature = (name, min = 1, max = None, multiple = 1, hint = None))]
     fn symbol(
         &self,
@@ -165,6 +170,7 @@ impl Graph {
         })
     }
 
+    /// Adds an input. Symbols in `shape` that were not declared may take any size.
     fn input(slf: &Bound<'_, Self>, name: &str, dtype: &Bound<'_, PyAny>, shape: &Bound<'_, PyAny>) -> PyResult<Value> {
         entry(slf.py(), || {
             let this = slf.get();
@@ -178,7 +184,7 @@ impl Graph {
         })
     }
 
-    /// A constant: a copy of a host tensor.
+    /// A constant: a copy of a contiguous host tensor (anything with `__dlpack__`).
     #[pyo3(signature = (tensor, name = None))]
     fn constant(slf: &Bound<'_, Self>, tensor: &Bound<'_, PyAny>, name: Option<&str>) -> PyResult<Value> {
         entry(slf.py(), || {
@@ -193,7 +199,7 @@ impl Graph {
         })
     }
 
-    /// A constant of rank 0.
+    /// A constant of rank 0, rounded to `dtype`.
     fn scalar(slf: &Bound<'_, Self>, value: f64, dtype: &Bound<'_, PyAny>) -> PyResult<Value> {
         entry(slf.py(), || {
             let dtype = attrs::dtype(dtype)?;
@@ -202,7 +208,8 @@ impl Graph {
         })
     }
 
-    /// Any op by name; a value, or a tuple of them.
+    /// Any op by name, such as `op("nn.softmax", x, axis=1)`: a value, or a tuple of values for several results.
+    /// docs/reference/ops.md lists all ops with their attributes.
     #[pyo3(signature = (op, *operands, **attributes))]
     fn op<'py>(
         slf: &Bound<'py, Self>,
@@ -228,7 +235,7 @@ impl Graph {
         })
     }
 
-    /// A scalar function at every point, after numpy broadcasting.
+    /// A scalar function ("exp", "relu", "max", ...) at every point, after numpy broadcasting.
     #[pyo3(signature = (function, *operands))]
     fn map(slf: &Bound<'_, Self>, function: &str, operands: &Bound<'_, PyTuple>) -> PyResult<Value> {
         entry(slf.py(), || {
@@ -248,6 +255,7 @@ impl Graph {
         })
     }
 
+    /// Declares an output. `alias` names the input whose memory it may take over.
     #[pyo3(signature = (name, value, alias = None))]
     fn output(slf: &Bound<'_, Self>, name: &str, value: PyRef<'_, Value>, alias: Option<&str>) -> PyResult<()> {
         entry(slf.py(), || {
@@ -264,7 +272,8 @@ impl Graph {
         })
     }
 
-    /// Appends the gradient of `sum(seed * value)` over the pairs with respect to `wrt`; `None` where nothing flows.
+    /// The gradient of `sum(seed * value)` over the pairs `(value, seed)` with respect to the values `wrt`; None where nothing
+    /// flows. TC0117 for an op without a gradient.
     fn gradient(
         slf: &Bound<'_, Self>,
         seeds: Vec<(PyRef<'_, Value>, PyRef<'_, Value>)>,
@@ -280,12 +289,12 @@ impl Graph {
         })
     }
 
-    /// The graph text.
+    /// The graph text, which `tricot.compile` reads back.
     fn text(&self, py: Python<'_>) -> PyResult<String> {
         entry(py, || Ok(text::print(&self.finished()?)))
     }
 
-    /// Compiles for the settings' targets; see `tricot.compile`.
+    /// Behind `tricot.compile`, which has the defaults.
     #[pyo3(signature = (targets, max_rel_err, winograd, buckets, native_cpu, sm90_program, ptxas))]
     #[allow(clippy::too_many_arguments, reason = "one caller, by keyword")]
     fn compile(

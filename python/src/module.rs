@@ -18,7 +18,21 @@ use tricot_runtime::cpu::threads;
 use tricot_runtime::{Bundle, Device};
 use tricot_types::{Bindings, Diagnostic};
 
-/// A compiled model. See the stub file for what users see.
+/// A compiled model: `module(*inputs, out=None, stream=None, symbols={}, **named)`. Safe to call from several threads.
+///
+/// Runs on DLPack tensors (NumPy, torch, CuPy, JAX) without copies. Inputs come in the model's order or by name; `input_names` lists
+/// them, `inspect()` their dtypes and shapes. They must be contiguous, of the declared dtype, and all on one device, which is where
+/// the model runs. The result is one tensor, or a tuple if the model has several outputs, of the first input's library.
+///
+/// `out`: tensor, or list or tuple of tensors, to write the outputs into; it is then what is returned.
+/// `stream`: the CUstream to queue the work on, together with `out`; by default the current stream of the first input's library. On a
+/// CUDA device the call returns when the work is queued. A captured call uses the module's memory: warm up on the stream that is
+/// captured, and keep the module as long as the captured graph.
+/// `symbols`: sizes that no input's shape determines.
+///
+/// Raises `tricot.Error`: TC0801 missing, TC0802 unknown input, TC0803 dtype, TC0804 shape, TC0806 a size that breaks a promise, TC0810
+/// alignment or overlap, TC0840 no tensor, TC0841 not contiguous, TC0842 device, TC0843 read-only output, TC0844 outputs that the
+/// library cannot allocate.
 #[pyclass(frozen, module = "tricot")]
 pub struct Module {
     bundle: Arc<Bundle>,
@@ -188,12 +202,12 @@ impl Module {
         })
     }
 
-    /// What the bundle holds, as a dictionary.
+    /// What the bundle holds: digest, inputs and outputs (name, dtype, shape), symbols, targets, entries.
     fn inspect<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("tricot._module")?.call_method1("inspect", (slf,))
     }
 
-    /// Text of the stages of its compilation.
+    /// Text of every stage of its compilation, as a mapping: `module.stages["ptx"]`. See `tricot.Stages`.
     #[getter]
     fn stages<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         slf.py().import("tricot._module")?.call_method1("stages", (slf,))
@@ -211,22 +225,25 @@ impl Module {
         self.origin.is_some()
     }
 
+    /// The model's name.
     #[getter]
     fn name(&self) -> String {
         self.bundle.manifest().name.clone()
     }
 
+    /// Names of the inputs, in the order of a call.
     #[getter]
     fn input_names(&self) -> Vec<String> {
         self.bundle.manifest().inputs.iter().map(|p| p.name.clone()).collect()
     }
 
+    /// Names of the outputs, in the order of a call's results.
     #[getter]
     fn output_names(&self) -> Vec<String> {
         self.bundle.manifest().outputs.iter().map(|p| p.name.clone()).collect()
     }
 
-    /// Text or, for the stages of kernels, text by kernel.
+    /// One stage for the target named, by default the first: text, or for `mlir`, `llvm`, `ptx` and `sass` text by kernel.
     #[pyo3(signature = (name, target = None))]
     fn stage<'py>(&self, py: Python<'py>, name: &str, target: Option<&str>) -> PyResult<Bound<'py, PyAny>> {
         entry(py, || {
@@ -251,6 +268,7 @@ impl Module {
         })
     }
 
+    /// The rewriting steps by name; or why the op `why_not` ("trilinear.attention") is not in the result.
     #[pyo3(signature = (target = None, why_not = None))]
     fn explain(&self, py: Python<'_>, target: Option<&str>, why_not: Option<&str>) -> PyResult<String> {
         entry(py, || {
@@ -268,7 +286,7 @@ impl Module {
         })
     }
 
-    /// Writes the bundle, all of it or nothing.
+    /// Writes the `.tricot` bundle, all of it or nothing.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         entry(py, || {
             let origin = self.from_graph("a copy of itself")?;

@@ -71,9 +71,12 @@ def test_mixed_devices_are_refused(both, data):
 def test_a_capturing_stream_records_the_call(both, data):
     torch = _torch_on_a_gpu()
     x, w = (torch.from_numpy(d).cuda() for d in data)
-    out = both(x, w)
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        out = both(x, w)
+    stream.synchronize()
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, stream=stream):
         both(x, w, out=out)
     out.fill_(float("nan"))
     graph.replay()

@@ -104,8 +104,9 @@ class Module:
 
         Args:
             out: tensor, or list or tuple of tensors, to write the outputs into; it is then what is returned.
-            stream: the CUstream to queue the work on; by default the current stream of the first input's library. On a CUDA
-                device the call returns when the work is queued.
+            stream: the CUstream to queue the work on, together with ``out``; by default the current stream of the first input's
+                library. On a CUDA device the call returns when the work is queued. A captured call uses the module's memory: warm
+                up on the stream that is captured, and keep the module as long as the captured graph.
             symbols: sizes that no input's shape determines.
 
         Raises:
