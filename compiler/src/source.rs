@@ -28,6 +28,35 @@ impl Source {
         }
     }
 
+    /// A model in memory, ONNX if `path` is named `*.onnx`; the path is otherwise for messages, and where weights are looked for.
+    pub fn load_bytes(&self, bytes: &[u8], sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
+        let name = self.path.display().to_string();
+        let loaded = match self.is_onnx() {
+            true => {
+                tricot_import::import_onnx_bytes(bytes.to_vec(), &name, &ImportOptions::default()).map(|mut module| {
+                    tricot_import::outline(&mut module);
+                    module
+                })
+            }
+            false => {
+                let text = std::str::from_utf8(bytes).map_err(|e| not_text(&name, e))?;
+                tricot_dialects::text::parse(&name, text, &self.constants()?)
+            }
+        };
+        match loaded {
+            Ok(mut module) => {
+                crate::specialise::specialise(&mut module, sizes)?;
+                Ok(module)
+            }
+            Err(problems) if self.is_onnx() && needs_sizes(&problems) => {
+                let mut module = tricot_import::import_onnx_bytes(bytes.to_vec(), &name, &import_at(sizes))?;
+                tricot_import::outline(&mut module);
+                Ok(module)
+            }
+            Err(problems) => Err(problems),
+        }
+    }
+
     /// The same for given sizes, which are written into every type. TC0910 and TC0911 for symbols that are not there and values
     /// that break a promise.
     pub fn load_at(&self, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
@@ -37,10 +66,7 @@ impl Source {
                 Ok(module)
             }
             // Some ONNX ops can be imported at known sizes only.
-            Err(problems) if self.is_onnx() && problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210")) => {
-                let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
-                self.import(ImportOptions { set, ..ImportOptions::default() })
-            }
+            Err(problems) if self.is_onnx() && needs_sizes(&problems) => self.import(import_at(sizes)),
             Err(problems) => Err(problems),
         }
     }
@@ -70,11 +96,7 @@ impl Source {
     fn text(&self, help: &str) -> Result<String, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
         let bytes = std::fs::read(&self.path).map_err(|e| vec![unreadable(&self.path, &e)])?;
-        String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to() as u64;
-            let problem = Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"));
-            vec![problem.at_byte(&name, at, "not UTF-8").with_help(help)]
-        })
+        String::from_utf8(bytes).map_err(|e| vec![not_text(&name, e.utf8_error()).with_help(help)])
     }
 
     /// The weights that text may refer to.
@@ -99,6 +121,22 @@ impl Source {
         let beside = [self.path.with_extension("safetensors"), self.path.with_file_name("weights.safetensors")];
         beside.into_iter().filter(|p| p.exists()).collect()
     }
+}
+
+/// Whether an import failed for want of known sizes.
+fn needs_sizes(problems: &[Diagnostic]) -> bool {
+    problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210"))
+}
+
+fn import_at(sizes: &Bindings) -> ImportOptions {
+    let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
+    ImportOptions { set, ..ImportOptions::default() }
+}
+
+fn not_text(name: &str, error: std::str::Utf8Error) -> Diagnostic {
+    Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"))
+        .at_byte(name, error.valid_up_to() as u64, "not UTF-8")
+        .with_help("models are *.onnx or graph text (*.tri)")
 }
 
 /// A file that cannot be read.
