@@ -146,6 +146,10 @@ pub struct Run {
     /// How a model that is given is rewritten; a bundle was rewritten when it was built.
     #[command(flatten)]
     pub rewrite: RewriteArgs,
+    /// Folder that keeps compiled models, or `off`; TRICOT_CACHE by default, else the user's cache folder. TRICOT_CACHE_MB limits its
+    /// size (4096).
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
     /// Run this many times and report the median time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: usize,

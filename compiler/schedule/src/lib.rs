@@ -133,6 +133,7 @@ fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Resu
 
 /// From a flat graph to kernels and their plan.
 fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
+    tricot_types::stop::check();
     let mut recipes = BTreeMap::new();
     if options.fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
@@ -141,6 +142,7 @@ fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<
     if options.fuse && effort == Effort::Full {
         recipes = prepack::prepack(&mut flat, &options.target).map_err(|d| vec![d])?;
     }
+    tricot_types::stop::check();
     let kernels = group::group(&flat, options.fuse)?;
     let mut schedule = plan::plan(&flat, kernels)?;
     let entries = recipes.into_iter().map(|(hash, recipe)| (plan::weight_entry(hash), recipe));
