@@ -40,7 +40,7 @@ mod options;
 pub mod symbols;
 pub mod tensor;
 
-pub use bound::{ARENA_ALIGN, BoundPort};
+pub use bound::{ARENA_ALIGN, BoundPort, StepWork};
 pub use bundle::Bundle;
 pub use device::Device;
 pub use instance::Instance;
