@@ -66,11 +66,7 @@ def prepare(case, device, protocol):
         return [contender(c) for c in kernel.CONFIGS[: 3 if protocol.quick else None]]
 
     def fbgemm():
-        try:
-            import fbgemm_gpu  # noqa: F401
-        except ImportError as error:
-            raise Missing("fbgemm_gpu is not installed") from error
-        raise Missing("fbgemm_gpu has no adapter here")
+        raise Missing("fbgemm_gpu is not installed where this was measured; its table-batched kernels are not compared")
 
     peers = [Peer("torch", eager), Peer("Triton", plain), Peer("FBGEMM", fbgemm)]
     return Setup(inputs, peers, check, 1e-5 if out_type == torch.float32 else 2e-3)

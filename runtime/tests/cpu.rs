@@ -1,7 +1,7 @@
 //! A hand-made plan with hand-written machine code on the `cpu` device.
 
 use crate::support::*;
-use tricot_runtime::plan::{CpuLaunch, How, Manifest, Plan, Storage};
+use tricot_runtime::plan::{CpuLaunch, How, Manifest, Plan, Step, Storage, Units, Work};
 use tricot_runtime::*;
 
 /// x86-64 (System V): `add(a, b, out) n` at 0, `reverse(a, out, scratch) n` at 64, `fail` at 192.
@@ -27,6 +27,14 @@ fn cpu(offset: u64, scratch: &str) -> How {
 pub fn model() -> Manifest {
     let grid = ["n", "2*k"];
     let m = [("m", "2*n*k")];
+    let add = || {
+        let mut step = launch("add", &[0, 1, 2], &m, cpu(0, "0"));
+        if let Step::Launch(launch) = &mut step {
+            let (flops, bytes) = (poly("m"), poly("12*m"));
+            launch.work = Some(Work { flops, bytes, units: Units::Scalar, estimate: false });
+        }
+        step
+    };
     let plan = Plan {
         symbols: Default::default(),
         buffers: vec![
@@ -40,7 +48,7 @@ pub fn model() -> Manifest {
         ],
         arena_bytes: poly("8*n*k"),
         steps: vec![
-            launch("add", &[0, 1, 2], &m, cpu(0, "0")),
+            add(),
             launch("reverse", &[2, 3], &m, cpu(64, "4*m")),
             copy(1, 4, "8*n*k"),
             launch("add", &[4, 2, 4], &m, cpu(0, "0")),
@@ -73,6 +81,28 @@ pub fn reference(a: &[f32], b: &[f32]) -> [Vec<f32>; 3] {
     let t: Vec<f32> = a.iter().zip(b).map(|(a, b)| a + b).collect();
     let z = b.iter().zip(&t).map(|(b, t)| b + t).collect();
     [t.iter().rev().copied().collect(), z, weight()]
+}
+
+#[test]
+fn steps_say_what_they_do_at_the_bound_sizes() {
+    let module = load();
+    let mut instance = module.instance();
+    assert!(instance.work().is_empty());
+    instance.bind(&bindings(&[("n", 3), ("k", 4)])).unwrap();
+    let work: Vec<_> = instance.work().iter().map(|w| (w.name.as_str(), w.flops, w.bytes)).collect();
+    // The second kernel says nothing; a copy reads and writes.
+    let copies = ("copy", 0.0, 2.0 * 96.0);
+    let silent = |name| (name, 0.0, 0.0);
+    assert_eq!(work, [("add", 24.0, 288.0), silent("reverse"), copies, silent("add"), ("copy", 0.0, 32.0)]);
+    let (a, b) = (HostTensor::zeros(DType::F32, &[3, 8]).unwrap(), HostTensor::zeros(DType::F32, &[3, 8]).unwrap());
+    let options = RunOptions { timing: Timing::Steps, ..RunOptions::default() };
+    let (_, report) = instance.run(&[("a", &a), ("b", &b)], &options).unwrap();
+    let timed: Vec<_> = report.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(timed, work_names(&instance));
+}
+
+fn work_names(instance: &Instance) -> Vec<&str> {
+    instance.work().iter().map(|w| w.name.as_str()).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Report;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use tricot_runtime::Diagnostic;
 
 const SIZE: (u32, u32) = (900, 600);
@@ -43,13 +44,23 @@ fn draw(report: &Report, svg: &mut String) -> Result<(), Box<dyn std::error::Err
     for (roof, name) in &roofs {
         let line = [(left.max(floor / slope), (left * slope).max(floor)), (roof / slope, *roof), (right, *roof)];
         chart.draw_series(LineSeries::new(line, BLACK.mix(0.6)))?;
-        chart.draw_series([Text::new(format!("products, {name}"), (right / 4.0, roof * 1.04), ("sans-serif", 12))])?;
+        chart.draw_series([Text::new(
+            format!("products, {name}"),
+            (roof / slope, *roof),
+            label(HPos::Left, VPos::Bottom),
+        )])?;
     }
     for (at, (x, y, name)) in points.iter().enumerate() {
         let colour = if at == 0 { RED } else { BLUE };
         chart.draw_series([Circle::new((*x, *y), 4, colour.filled())])?;
-        chart.draw_series([Text::new((*name).to_string(), (x * 1.06, *y), ("sans-serif", 11))])?;
+        // Names point to the middle of the picture.
+        let (side, place) = if x * x > left * right { (HPos::Right, x / 1.06) } else { (HPos::Left, x * 1.06) };
+        chart.draw_series([Text::new((*name).to_string(), (place, *y), label(side, VPos::Center))])?;
     }
     root.present()?;
     Ok(())
+}
+
+fn label(side: HPos, height: VPos) -> TextStyle<'static> {
+    ("sans-serif", 12).into_text_style(&SIZE).pos(Pos::new(side, height))
 }
