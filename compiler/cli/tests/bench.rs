@@ -61,11 +61,12 @@ fn runs_on_a_device_rotate_replay_and_are_timed_by_events() {
     let folder = tempfile::tempdir().unwrap();
     let bundle = bundle(folder.path(), "sm_90a");
     let arguments = ["bench", &bundle, "--device", "cuda", "--json", "--rotate", "1"];
-    let out = with_driver("", &[&arguments[..], &SHORT].concat());
+    let out = with_driver("idle", &[&arguments[..], &SHORT].concat());
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let report: Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(report["target"], "sm_90a");
     assert!(report["sets"].as_u64() >= Some(3));
+    assert_eq!(report["replayed"], report["kernels"].as_array().unwrap().len() > 1);
     assert!(report["kernels"].as_array().unwrap().iter().all(|k| positive(&k["flops"]) && positive(&k["samples"])));
 }
 
