@@ -44,16 +44,7 @@ pub fn run(args: &Run) -> Outcome {
             (compile(args)?, Bindings::new())
         }
     };
-    let device = pick_device(args, &bundle)?;
-    let module = match &args.digest {
-        Some(text) => {
-            let digest: tricot_dialects::Hash =
-                text.parse().map_err(|m| vec![Diagnostic::error("TC0914", format!("--digest: {m}"))])?;
-            Module::load(bundle, device, &digest.0)?
-        }
-        // SAFETY: whoever runs `tricot run BUNDLE` asks for its code to be run, as with any program.
-        None => unsafe { Module::load_trusted(bundle, device)? },
-    };
+    let module = load(bundle, args.device.as_deref(), args.digest.as_deref())?;
     // A misspelt output is better known before the run than after it.
     named("output", &args.output, &module.manifest().outputs)?;
     let inputs = inputs(args, &module.manifest().inputs, &given, module.manifest())?;
@@ -76,7 +67,7 @@ pub fn run(args: &Run) -> Outcome {
     let mut sorted = seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let json = RunJson {
-        device: device.to_string(),
+        device: module.device().to_string(),
         median_seconds: sorted[sorted.len() / 2],
         seconds,
         outputs: ports
@@ -156,8 +147,22 @@ fn cache(args: &Run) -> Result<Option<Cache>, Diagnostic> {
     }
 }
 
-fn pick_device(args: &Run, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {
-    if let Some(text) = &args.device {
+/// The bundle's code on the device asked for, or the best there is.
+pub fn load(bundle: Bundle, device: Option<&str>, digest: Option<&str>) -> Result<Module, Vec<Diagnostic>> {
+    let device = pick_device(device, &bundle)?;
+    match digest {
+        Some(text) => {
+            let digest: tricot_dialects::Hash =
+                text.parse().map_err(|m| vec![Diagnostic::error("TC0914", format!("--digest: {m}"))])?;
+            Module::load(bundle, device, &digest.0)
+        }
+        // SAFETY: whoever runs `tricot run BUNDLE` or `tricot bench BUNDLE` asks for its code to be run, as with any program.
+        None => unsafe { Module::load_trusted(bundle, device) },
+    }
+}
+
+fn pick_device(device: Option<&str>, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {
+    if let Some(text) = device {
         return Device::parse(text).map_err(|d| vec![d]);
     }
     let best = Device::best();

@@ -27,9 +27,11 @@ mod special;
 pub mod text;
 mod widen;
 mod winograd;
+mod work;
 
 pub use interface::Interface;
 pub use prepack::Recipe;
+pub use work::work;
 
 use flat::Flat;
 use fold::Effort;
@@ -172,6 +174,7 @@ impl Schedule {
                         buffers: buffers.clone(),
                         symbols: symbols.clone(),
                         symbol_names: desc.symbols.clone(),
+                        work: work::work(desc, &self.symbols),
                         how: done.how.clone(),
                     })
                 }
