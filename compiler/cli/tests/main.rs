@@ -49,3 +49,18 @@ pub fn refused(arguments: &[&str], code: &str) -> String {
 pub fn text(path: &Path) -> &str {
     path.to_str().expect("a UTF-8 path")
 }
+
+/// Interrupts a program as Ctrl-C does, and ends it if it was started with interrupts ignored, as programs in the background of a
+/// shell script are.
+#[cfg(unix)]
+pub fn interrupt(child: &mut std::process::Child) {
+    for signal in ["-INT", "-TERM"] {
+        let _ = Command::new("kill").args([signal, &child.id().to_string()]).status();
+        for _ in 0..100 {
+            if child.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    }
+}

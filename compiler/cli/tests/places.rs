@@ -118,7 +118,7 @@ fn an_interrupt_leaves_nothing() {
             .spawn()
             .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait));
-        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        crate::interrupt(&mut child);
         child.wait().unwrap();
         if bundle.exists() {
             // Too late to interrupt: then it must be whole.
@@ -152,7 +152,7 @@ fn an_interrupted_run_leaves_nothing() {
             .spawn()
             .unwrap();
         std::thread::sleep(std::time::Duration::from_millis(wait));
-        let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        crate::interrupt(&mut child);
         assert!(!child.wait().unwrap().success(), "a million runs were done in {wait} ms");
         assert!(names(folder.path()).is_empty(), "after {wait} ms: {:?}", names(folder.path()));
     }
