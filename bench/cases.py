@@ -90,16 +90,24 @@ func @main(%values: {dtype}[{n}, {k // 2}], %meta: u8[{n}, {k // 8}], %x: {dtype
 def ffn(name, s):
     """y = relu(x W1 + b)^2 W2; `sparse` keeps the best two of four activations, which drops next to nothing at 92 % zeros."""
     t, d, f = s["t"], s["d"], s["f"]
-    select = f'  %k = sparse24.select %s {{axis = 1}} : bf16[{t}, {f}]\n' if s.get("sparse") else ""
+    wide, last = f"[{t}, {f}]", "k" if s.get("sparse") else "s"
+    lines = [
+        f'  %h = core.contract %x, %w1 {{dtype = f32, spec = "td,df->tf"}} : f32{wide}',
+        f"  %bf = core.cast %b {{to = f32}} : f32[{f}]",
+        f"  %bs = core.broadcast %bf {{axes = [1], shape = {wide}}} : f32{wide}",
+        f'  %hb = core.map %h, %bs {{fn = "add"}} : f32{wide}',
+        # Rounded where torch's addmm rounds.
+        f"  %hr = core.cast %hb {{to = bf16}} : bf16{wide}",
+        f'  %r = core.map %hr {{fn = "relu"}} : bf16{wide}',
+        f'  %s = core.map %r {{fn = "square"}} : bf16{wide}',
+    ]
+    if s.get("sparse"):
+        lines.append(f"  %k = sparse24.select %s {{axis = 1}} : bf16{wide}")
+    lines.append(f'  %y = core.contract %{last}, %w2 {{dtype = bf16, spec = "tf,fd->td"}} : bf16[{t}, {d}]')
     text = f"""module @ffn
 
 func @main(%x: bf16[{t}, {d}], %w1: bf16[{d}, {f}], %b: bf16[{f}], %w2: bf16[{f}, {d}]) {{
-  %h = core.contract %x, %w1 {{dtype = bf16, spec = "td,df->tf"}} : bf16[{t}, {f}]
-  %bs = core.broadcast %b {{axes = [1], shape = [{t}, {f}]}} : bf16[{t}, {f}]
-  %hb = core.map %h, %bs {{fn = "add"}} : bf16[{t}, {f}]
-  %r = core.map %hb {{fn = "relu"}} : bf16[{t}, {f}]
-  %s = core.map %r {{fn = "square"}} : bf16[{t}, {f}]
-{select}  %y = core.contract {"%k" if select else "%s"}, %w2 {{dtype = bf16, spec = "tf,fd->td"}} : bf16[{t}, {d}]
+{chr(10).join(lines)}
   return "y" = %y
 }}
 """
@@ -159,19 +167,26 @@ func @main(%x: {image}, %w: {filters}) {{
     return Case("conv", name, text, s, 18.0 * n * hw * hw * c * f, moved, dtype, tiny, flags=flags)
 
 
+# Look-ups of one sample in each of the 26 tables of MLPerf's DLRM v2.
+MULTI_HOT = (3, 2, 1, 2, 6, 1, 1, 1, 1, 7, 3, 8, 1, 6, 9, 5, 1, 1, 1, 12, 100, 27, 10, 3, 1, 1)
+
+
+def hots(s):
+    """Look-ups of a sample by table."""
+    return MULTI_HOT if s["hot"] == "multi" else (1,) * len(MULTI_HOT)
+
+
 def embedding(name, s):
-    """Sums of rows of one merged table; int8 tables carry a scale and a bias for each row."""
-    rows, d, bags, hot, dtype = s["rows"], s["d"], s["bags"], s["hot"], s["dtype"]
-    look_ups = bags * hot
+    """Sums of rows of 26 tables stored as one; int8 tables carry a scale and a bias for each row."""
+    rows, d, dtype = s["rows"], s["d"], s["dtype"]
+    bags, look_ups = len(MULTI_HOT) * s["batch"], sum(hots(s)) * s["batch"]
     index = f"%indices: i64[{look_ups}], %offsets: i64[{bags}]"
     if dtype in ("f32", "f16"):
         head = f"%table: {dtype}[{rows}, {d}], {index}"
         op = f'embedding.bag %table, %indices, %offsets {{mode = "sum"}} : {dtype}[{bags}, {d}]'
-        out = dtype
     else:
         head = f"%table: {dtype}[{rows}, {d}], %scale: f32[{rows}], %bias: f32[{rows}], {index}"
         op = f'embedding.bag_quantized %table, %scale, %bias, %indices, %offsets {{dtype = f32, mode = "sum"}} : f32[{bags}, {d}]'
-        out = "f32"
     text = f"""module @embedding
 
 func @main({head}) {{
@@ -180,9 +195,8 @@ func @main({head}) {{
 }}
 """
     row_bytes = {"f32": 4 * d, "f16": 2 * d, "u8": d + 8}[dtype]
-    moved = look_ups * (row_bytes + 8.0) + bags * (8 + d * (2 if out == "f16" else 4))
-    tiny = {"rows": 100, "bags": 16, "hot": 3}
-    return Case("embedding", name, text, s, float(look_ups * d), moved, dtype, tiny)
+    moved = look_ups * (row_bytes + 8.0) + bags * (8 + d * (2 if dtype == "f16" else 4))
+    return Case("embedding", name, text, s, float(look_ups * d), moved, dtype, {"rows": 2600, "batch": 4})
 
 
 def block(name, s):
@@ -230,8 +244,8 @@ LAYERS = (  # channels, side, batches
 QUICK = {
     "gemm-8192", "gemm-8b-up", "fp8-8b-up", "fp8-8b-down", "sp24-8b-up", "sp24-8b-down", "sp24-8b-up-f8e4m3", "ffn-d8192-f8192",
     "ffn-d8192-f8192-select", "attention-d64-16k", "attention-d128-16k", "attention-d128-16k-causal", "trilinear-b4-n8192-h128",
-    "trilinear-b4-n2048-h128", "conv-c512-28-n32-f16", "conv-c256-56-n32-f16", "conv-c512-28-n32-f32", "embedding-multi-f32",
-    "embedding-multi-u8", "block-llama8b-4k",
+    "trilinear-b4-n2048-h128", "conv-c512-28-n32-f16", "conv-c256-56-n32-f16", "conv-c512-28-n32-f32", "embedding-multi-hot-f32",
+    "embedding-multi-hot-u8", "block-llama8b-4k",
 }
 
 
@@ -258,11 +272,12 @@ def _all():
         for c, hw, batches in LAYERS:
             for n in batches:
                 yield conv(f"c{c}-{hw}-n{n}-{dtype}", {"n": n, "c": c, "f": c, "hw": hw, "dtype": dtype, "budget": True})
-    # 26 tables of a recommendation model side by side: 10 GB of f32 rows; 26 x 8192 bags.
-    table = {"rows": 20_000_000, "d": 128, "bags": 26 * 8192}
-    for name, hot in (("multi", 8), ("one-hot", 1)):
+    # 10 GB of f32 rows.
+    table = {"rows": 20_000_000, "d": 128, "batch": 8192, "spread": "uniform"}
+    for hot in ("multi", "one"):
         for dtype in ("f32", "f16", "u8"):
-            yield embedding(f"{name}-{dtype}", {**table, "hot": hot, "dtype": dtype})
+            yield embedding(f"{hot}-hot-{dtype}", {**table, "hot": hot, "dtype": dtype})
+    yield embedding("multi-hot-f32-zipf", {**table, "hot": "multi", "dtype": "f32", "spread": "zipf"})
     llama8b = {"d": 4096, "h": 32, "g": 8, "e": 128, "f": 14336}
     yield block("llama8b-4k", {"b": 1, "s": 4096, **llama8b})
     yield block("llama8b-b8-512", {"b": 8, "s": 512, **llama8b})

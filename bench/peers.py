@@ -105,8 +105,8 @@ def failed(case, why, status="failed"):
 class Results:
     """Rows so far, on disk after each."""
 
-    def __init__(self, args, mode):
-        self.folder = Path(args.out)
+    def __init__(self, folder, mode):
+        self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = {"mode": mode, "command": " ".join(["bench/peers.py", *sys.argv[1:]]), "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()), "meta": {}, "rows": []}
         self.log = open(self.folder / "log.txt", "w")
@@ -122,14 +122,13 @@ class Results:
         part.rename(self.folder / "results.json")
 
 
-def run_suite(args, todo, results, patience, deadline):
-    """Children until every case of the suite has a row."""
+def run_suite(command, todo, results, patience, deadline):
+    """Children of this command line until every case of the suite has a row."""
     while todo:
         if time.monotonic() > deadline:
             for case in todo:
                 results.add(failed(case, "out of time", "skipped"))
             return
-        command = [sys.executable, "-u", __file__, *[a for a in sys.argv[1:]], "--child"]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=results.log, text=True, start_new_session=True)
         process.stdin.write(" ".join(c.id for c in todo))
         process.stdin.close()
@@ -191,11 +190,12 @@ def main():
     if args.child:
         return child(args)
     mode = "dry" if args.dry_run else "quick" if args.quick else "full"
-    results, begin = Results(args, mode), time.monotonic()
+    results, begin = Results(args.out, mode), time.monotonic()
     deadline = begin + (args.deadline or (QUICK_TOTAL if args.quick else 1e9))
     todo = chosen(args)
     for suite in dict.fromkeys(c.suite for c in todo):
-        run_suite(args, [c for c in todo if c.suite == suite], results, args.patience or PATIENCE[mode], deadline)
+        command = [sys.executable, "-u", __file__, *sys.argv[1:], "--child"]
+        run_suite(command, [c for c in todo if c.suite == suite], results, args.patience or PATIENCE[mode], deadline)
     results.data["seconds"] = time.monotonic() - begin
     results.write()
     report.write(results.data, results.folder)

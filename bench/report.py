@@ -59,6 +59,13 @@ def _rate(row, entry):
     return f"{entry['tflops']:.0f} TFLOP/s" if entry["tflops"] >= 10 else f"{entry['tflops']:.2g} TFLOP/s"
 
 
+def _use(row, entry):
+    """The share of the tensor cores at the clock they had, or of what reading memory gave in this run."""
+    if "ceilings" in row:
+        return f"{entry['gbps'] / row['ceilings']['read']:.0%} of read"
+    return f"{entry['utilisation']:.0%}" if "utilisation" in entry else ""
+
+
 def _time(seconds):
     return f"{seconds * 1e3:.3f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.1f} us"
 
@@ -77,7 +84,7 @@ def table(rows):
             if name == row.get("best_peer") and ratio:
                 shown = f"**{shown}**"
             state = f"{entry['sm_mhz']:.0f} MHz, {entry['watts']:.0f} W, {entry['joules']:.3g} J" if "sm_mhz" in entry else ""
-            use = f"{entry['utilisation']:.0%}" if "utilisation" in entry and row["suite"] != "embedding" else ""
+            use = _use(row, entry)
             case = f"{row['case']}" + ("" if row["status"] == "ok" else f" ({row['status'].upper()}: {row['why']})") if first else ""
             config = f"<br><sub>{entry['config']}</sub>" if entry.get("config") else ""
             out.append(f"| {case} | {name}{config} | {_time(entry['seconds'])} | {_rate(row, entry)} | {shown} | {entry['error']:.1e} | {state} | {use} |")
@@ -117,6 +124,9 @@ def markdown(data):
         absent = [f"- {r['case']}: no {m['name']}: {m['why']}" for r in part for m in r["missing"]]
         notes = [f"- {r['case']}: {n}" for r in part for n in r["notes"]]
         spreads = [r["spread"] for r in part if "spread" in r]
+        limits = next((r["ceilings"] for r in part if "ceilings" in r), None)
+        if limits:
+            out += ["Memory in this run: " + ", ".join(f"{k.replace('_', ' ')} {v} GB/s" for k, v in limits.items()) + ".", ""]
         if spreads:
             out += [f"Peer against itself: at most {max(spreads):.2%} apart.", ""]
         if absent:

@@ -24,6 +24,10 @@ def run_case(case, bundles, device, protocol, monitor, deadline=math.inf):
     row = {"suite": case.suite, "case": case.name, "id": case.id, "sizes": case.sizes, "dtype": case.dtype, "flops": case.flops,
            "bytes": case.bytes, "status": "ok", "missing": [], "contenders": {}, "ratios": {}, "notes": []}
     begin = time.perf_counter()
+    if case.suite == "embedding" and torch.device(device).type == "cuda":
+        import ceilings
+
+        row["ceilings"] = ceilings.measure(device)
     setup = suites.prepare(case, device, protocol)
     row["sets"], row["bound"], row["notes"] = len(setup.inputs), setup.bound, list(setup.notes)
     ours = _ours(case, Path(bundles), setup, device, row)

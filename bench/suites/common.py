@@ -68,3 +68,26 @@ def some(n, most, device, seed=7):
     generator = torch.Generator().manual_seed(seed)
     picked = torch.randperm(n, generator=generator)[: most - 2]
     return torch.cat([picked, torch.tensor([0, n - 1])]).unique().to(device)
+
+
+def compiled(function, inputs, device, protocol, name="torch.compile"):
+    """`function` through torch.compile as contenders: with autotuning in full runs; graphs are ours, so none inside."""
+    import torch._dynamo
+
+    from measure import Contender, Missing
+
+    if torch.device(device).type == "cpu":
+        raise Missing("torch.compile is timed on the GPU only")
+    modes = ["default"] if protocol.quick else ["max-autotune-no-cudagraphs", "default"]
+
+    def contender(mode):
+        torch._dynamo.reset()
+        call = torch.compile(function, mode=mode, dynamic=False, fullgraph=True)
+
+        def run(i):
+            with torch.no_grad():
+                return call(*inputs[i])
+
+        return Contender(name, run, f"torch {torch.__version__}", f"mode {mode}")
+
+    return [contender(mode) for mode in modes]

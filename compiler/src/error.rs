@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use tricot_types::Diagnostic;
+use tricot_types::stop::Stopped;
 
 /// The code of errors that are Tricot's own fault; the command line ends with status 70 on them.
 pub const INTERNAL: &str = "TC1000";
@@ -16,6 +17,11 @@ pub fn guard<T>(
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(result) => result,
         Err(payload) => {
+            // No fault: the user wanted the work to end.
+            let payload = match payload.downcast::<Stopped>() {
+                Ok(stopped) => return Err(vec![stopped.0]),
+                Err(other) => other,
+            };
             let message = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
                 (Some(s), _) => s.to_string(),
                 (_, Some(s)) => s.clone(),

@@ -4,6 +4,7 @@
 //! kernel: code generators are handed in as [`tricot_kernel::Backend`]s.
 
 pub mod bundle;
+pub mod cache;
 pub mod choose;
 pub mod dump;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod source;
 pub mod specialise;
 pub mod stage;
 
+pub use cache::Cache;
 pub use options::Options;
 pub use pipeline::{Compiled, Compiler, TargetResult};
 pub use report::Report;

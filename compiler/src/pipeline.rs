@@ -1,6 +1,7 @@
 //! Running the corridor: one model, any number of targets.
 
 use crate::bundle::{self, NewEntry, WriteOptions};
+use crate::cache::{Cache, Cached};
 use crate::choose::Choice;
 use crate::dump::{self, Files};
 use crate::error::guard;
@@ -107,6 +108,59 @@ impl Compiler {
             targets.push(self.finish(result, &symbols, report, progress)?);
         }
         Ok(Compiled { options: self.options.clone(), interface, symbols, graph: None, targets })
+    }
+
+    /// The name of this graph's bundle in a [`Cache`]: a digest of the graph with its constants, of the options that decide
+    /// about a bundle, of what the backends depend on, and of the compiler's sources.
+    pub fn cache_key(&self, graph: &Module) -> String {
+        // Named one by one, so that a new option must be thought about here.
+        let Options {
+            targets,
+            emit: _,
+            stop_after: _,
+            dump_dir: _,
+            set,
+            buckets,
+            max_rel_err,
+            winograd,
+            native_cpu,
+            external_weights: _, // Cached bundles hold their weights.
+            skip_rewrite,
+        } = &self.options;
+        let code = CompileOptions { native_cpu: *native_cpu, ..CompileOptions::default() };
+        let backends: Vec<_> = self
+            .backends
+            .iter()
+            .filter(|b| targets.iter().any(|t| t == b.name()))
+            .map(|b| (b.name(), b.fingerprint(&code)))
+            .collect();
+        let options =
+            (targets, set, buckets, max_rel_err.to_bits(), format!("{winograd:?}"), native_cpu, skip_rewrite, backends);
+        let mut constants: Vec<String> = graph.constants.iter().map(|(hash, _)| hash.to_string()).collect();
+        constants.sort();
+        let mut hasher = blake3::Hasher::new();
+        let parts = [
+            concat!("tricot ", env!("CARGO_PKG_VERSION"), " ", env!("TRICOT_SOURCES")).to_string(),
+            format!("format {} {options:?}", tricot_plan::FORMAT_VERSION),
+            constants.join(" "),
+            text::print(graph),
+        ];
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// The graph's bundle from the cache, compiled where it is not there. `stop_after` must not be set.
+    pub fn compile_cached(
+        &self,
+        graph: Module,
+        cache: &Cache,
+        report: &mut Report,
+        progress: &dyn Fn(&str),
+    ) -> Result<Cached, Vec<Diagnostic>> {
+        let key = self.cache_key(&graph);
+        cache.get_or_make(&key, || self.compile(graph, report, progress)?.bundle_bytes())
     }
 
     fn target(

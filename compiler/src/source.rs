@@ -28,6 +28,18 @@ impl Source {
         }
     }
 
+    /// A model in memory, ONNX if `path` is named `*.onnx`; the path is otherwise for messages, and where weights are looked for.
+    pub fn load_bytes(&self, bytes: &[u8], sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
+        let name = self.path.display().to_string();
+        if self.is_onnx() {
+            return Source::load_onnx_bytes(bytes.to_vec(), &name, sizes);
+        }
+        let text = std::str::from_utf8(bytes).map_err(|e| vec![not_text(&name, e)])?;
+        let mut module = tricot_dialects::text::parse(&name, text, &self.constants()?)?;
+        crate::specialise::specialise(&mut module, sizes)?;
+        Ok(module)
+    }
+
     /// The same for given sizes, which are written into every type. TC0910 and TC0911 for symbols that are not there and values
     /// that break a promise.
     pub fn load_at(&self, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
@@ -68,11 +80,7 @@ impl Source {
     fn text(&self, help: &str) -> Result<String, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
         let bytes = std::fs::read(&self.path).map_err(|e| vec![unreadable(&self.path, &e)])?;
-        String::from_utf8(bytes).map_err(|e| {
-            let at = e.utf8_error().valid_up_to() as u64;
-            let problem = Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"));
-            vec![problem.at_byte(&name, at, "not UTF-8").with_help(help)]
-        })
+        String::from_utf8(bytes).map_err(|e| vec![not_text(&name, e.utf8_error()).with_help(help)])
     }
 
     /// The weights that text may refer to.
@@ -122,6 +130,12 @@ fn onnx_at(
 fn outlined(mut module: Module) -> Module {
     tricot_import::outline(&mut module);
     module
+}
+
+fn not_text(name: &str, error: std::str::Utf8Error) -> Diagnostic {
+    Diagnostic::error("TC0901", format!("{name} is neither ONNX (by its name) nor text"))
+        .at_byte(name, error.valid_up_to() as u64, "not UTF-8")
+        .with_help("models are *.onnx or graph text (*.tri)")
 }
 
 /// A file that cannot be read.

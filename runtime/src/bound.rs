@@ -5,8 +5,11 @@
 //! limits. Knows no device memory.
 
 use crate::tensor::tensor_bytes;
-use tricot_plan::{BufferId, CpuLaunch, GpuLaunch, How, Launch, Manifest, Param, Plan, Port, Step, Storage, Swizzle};
-use tricot_types::{Bindings, DType, Diagnostic, Poly};
+use serde::Serialize;
+use tricot_plan::{
+    BufferId, CpuLaunch, GpuLaunch, How, Launch, Manifest, Param, Plan, Port, Step, Storage, Swizzle, Units,
+};
+use tricot_types::{Bindings, DType, Diagnostic, Poly, Symbol};
 
 /// Alignment of the arena and of every buffer in it, in bytes.
 pub const ARENA_ALIGN: u64 = 256;
@@ -18,6 +21,8 @@ pub struct Bound {
     pub outputs: Vec<BoundPort>,
     pub buffers: Vec<BoundBuffer>,
     pub steps: Vec<BoundStep>,
+    /// What each step does.
+    pub work: Vec<StepWork>,
     /// Byte offset in the workspace of the scratch memory that all launches share.
     pub scratch_offset: u64,
     /// Bytes of workspace: arena and scratch.
@@ -29,6 +34,19 @@ impl Bound {
     pub fn weights(&self) -> impl Iterator<Item = &str> {
         self.buffers.iter().filter_map(|b| if let Place::Weight(name) = &b.place { Some(name.as_str()) } else { None })
     }
+}
+
+/// What one step does at the bound sizes, as the compiler counted it; zeros where it did not.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct StepWork {
+    /// Kernel name, `copy` or `zero`.
+    pub name: String,
+    /// See [`tricot_plan::Work`].
+    pub flops: f64,
+    pub bytes: f64,
+    pub units: Units,
+    /// Some loop's length depends on data and was guessed.
+    pub estimate: bool,
 }
 
 /// An input or output with its actual shape.
@@ -136,6 +154,7 @@ pub fn bind(manifest: &Manifest, plans: &[Plan], values: &Bindings) -> Result<(u
         outputs: binder.ports(&manifest.outputs)?,
         buffers: vec![],
         steps: vec![],
+        work: vec![],
         scratch_offset: 0,
         workspace_bytes: size(&plan.arena_bytes, values, "arena")?,
     };
@@ -154,8 +173,11 @@ pub fn bind(manifest: &Manifest, plans: &[Plan], values: &Bindings) -> Result<(u
     bound.scratch_offset = ends.max().unwrap_or(0).next_multiple_of(ARENA_ALIGN);
     let mut scratch = 0;
     for (i, step) in plan.steps.iter().enumerate() {
-        let step = binder.step(&bound, step, &mut scratch).map_err(|d| d.at_name(format!("step {i}"), ""))?;
-        bound.steps.extend(step);
+        let done = binder.step(&bound, step, &mut scratch).map_err(|d| d.at_name(format!("step {i}"), ""))?;
+        if let Some(done) = done {
+            bound.work.push(binder.work(step, &done));
+            bound.steps.push(done);
+        }
     }
     let needed = bound.scratch_offset.checked_add(scratch).ok_or_else(|| too_big("workspace", "scratch"))?;
     bound.workspace_bytes = if scratch == 0 { arena } else { arena.max(needed) };
@@ -242,6 +264,27 @@ impl Binder<'_> {
             }
             Step::Launch(launch) => return self.launch(bound, launch, scratch),
         }))
+    }
+
+    /// The numbers of [`StepWork`]. A size that cannot be evaluated counts nothing: no run depends on it.
+    fn work(&self, step: &Step, bound: &BoundStep) -> StepWork {
+        let mut out =
+            StepWork { name: bound.name().into(), flops: 0.0, bytes: 0.0, units: Units::Scalar, estimate: false };
+        match (step, bound) {
+            // A copy reads and writes.
+            (_, BoundStep::Copy { bytes, .. }) => out.bytes = 2.0 * *bytes as f64,
+            (_, BoundStep::Zero { bytes, .. }) => out.bytes = *bytes as f64,
+            (Step::Launch(Launch { work: Some(work), symbols, symbol_names, .. }), _) => {
+                let mut inner = self.values.clone();
+                let known = |(name, p): (&Symbol, &Poly)| Some((name.clone(), p.eval(self.values).ok()?));
+                inner.extend(symbol_names.iter().zip(symbols).filter_map(known));
+                let count = |p: &Poly| p.eval(&inner).map_or(0.0, |n| n.max(0) as f64);
+                (out.flops, out.bytes) = (count(&work.flops), count(&work.bytes));
+                (out.units, out.estimate) = (work.units, work.estimate);
+            }
+            _ => {}
+        }
+        out
     }
 
     fn launch(&self, bound: &Bound, launch: &Launch, scratch: &mut u64) -> Result<Option<BoundStep>, Diagnostic> {

@@ -3,7 +3,7 @@
 //! The central type is [`Instance`]. Its workspace keeps its address until a binding needs more than it has,
 //! so CUDA graphs stay valid; bindings are kept in a small least-recently-used cache by symbol values.
 
-use crate::bound::{Bound, BoundPort, Place};
+use crate::bound::{Bound, BoundPort, Place, StepWork};
 use crate::cuda::CudaBinding;
 use crate::module::{Inner, Program};
 use crate::options::{RunOptions, RunReport};
@@ -64,6 +64,11 @@ impl Instance {
     /// Outputs with actual shapes under the last binding.
     pub fn outputs(&self) -> &[BoundPort] {
         self.bindings.last().map_or(&[], |(_, b)| &b.bound.outputs)
+    }
+
+    /// What each step does under the last binding, in the order of [`RunReport::steps`].
+    pub fn work(&self) -> &[StepWork] {
+        self.bindings.last().map_or(&[], |(_, b)| &b.bound.work)
     }
 
     /// Uses the caller's memory as workspace, on the module's device, 256-byte aligned.

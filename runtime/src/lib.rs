@@ -41,7 +41,7 @@ pub mod symbols;
 pub mod tensor;
 mod workspace;
 
-pub use bound::{ARENA_ALIGN, BoundPort};
+pub use bound::{ARENA_ALIGN, BoundPort, StepWork};
 pub use bundle::Bundle;
 pub use device::Device;
 pub use instance::Instance;

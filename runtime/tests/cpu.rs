@@ -6,6 +6,28 @@ use tricot_runtime::plan::Plan;
 use tricot_runtime::*;
 
 #[test]
+fn steps_say_what_they_do_at_the_bound_sizes() {
+    let module = load();
+    let mut instance = module.instance();
+    assert!(instance.work().is_empty());
+    instance.bind(&bindings(&[("n", 3), ("k", 4)])).unwrap();
+    let work: Vec<_> = instance.work().iter().map(|w| (w.name.as_str(), w.flops, w.bytes)).collect();
+    // The second kernel says nothing; a copy reads and writes.
+    let copies = ("copy", 0.0, 2.0 * 96.0);
+    let silent = |name| (name, 0.0, 0.0);
+    assert_eq!(work, [("add", 24.0, 288.0), silent("reverse"), copies, silent("add"), ("copy", 0.0, 32.0)]);
+    let (a, b) = (HostTensor::zeros(DType::F32, &[3, 8]).unwrap(), HostTensor::zeros(DType::F32, &[3, 8]).unwrap());
+    let options = RunOptions { timing: Timing::Steps, ..RunOptions::default() };
+    let (_, report) = instance.run(&[("a", &a), ("b", &b)], &options).unwrap();
+    let timed: Vec<_> = report.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(timed, work_names(&instance));
+}
+
+fn work_names(instance: &Instance) -> Vec<&str> {
+    instance.work().iter().map(|w| w.name.as_str()).collect()
+}
+
+#[test]
 fn a_plan_runs_under_changing_sizes() {
     let mut instance = load().instance();
     for (seed, n, k) in [(1, 3, 2), (2, 1, 2), (3, 50, 4), (4, 3, 2)] {

@@ -1,7 +1,7 @@
 //! A hand-made plan with hand-written machine code for the `cpu` device.
 
 use crate::support::*;
-use tricot_runtime::plan::{CpuLaunch, How, Manifest, Plan, Storage};
+use tricot_runtime::plan::{CpuLaunch, How, Manifest, Plan, Step, Storage, Units, Work};
 use tricot_runtime::{Device, Module};
 
 /// x86-64 (System V): `add(a, b, out) n` at 0, `reverse(a, out, scratch) n` at 64, `fail` at 192.
@@ -27,6 +27,14 @@ pub fn cpu(offset: u64, scratch: &str) -> How {
 pub fn model() -> Manifest {
     let grid = ["n", "2*k"];
     let m = [("m", "2*n*k")];
+    let add = || {
+        let mut step = launch("add", &[0, 1, 2], &m, cpu(0, "0"));
+        if let Step::Launch(launch) = &mut step {
+            let (flops, bytes) = (poly("m"), poly("12*m"));
+            launch.work = Some(Work { flops, bytes, units: Units::Scalar, estimate: false });
+        }
+        step
+    };
     let plan = Plan {
         symbols: Default::default(),
         buffers: vec![
@@ -40,7 +48,7 @@ pub fn model() -> Manifest {
         ],
         arena_bytes: poly("8*n*k"),
         steps: vec![
-            launch("add", &[0, 1, 2], &m, cpu(0, "0")),
+            add(),
             launch("reverse", &[2, 3], &m, cpu(64, "4*m")),
             copy(1, 4, "8*n*k"),
             launch("add", &[4, 2, 4], &m, cpu(0, "0")),

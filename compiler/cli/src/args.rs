@@ -28,6 +28,8 @@ pub enum Command {
     Build(Build),
     /// Run a bundle (or a model, compiled on the way).
     Run(Run),
+    /// Time a bundle and each of its kernels, and hold them against the device's roofline.
+    Bench(Bench),
     /// Rewrite a model and print the result as graph text.
     Opt(Opt),
     /// Show how the rewritten graph came about, step by step.
@@ -146,9 +148,43 @@ pub struct Run {
     /// How a model that is given is rewritten; a bundle was rewritten when it was built.
     #[command(flatten)]
     pub rewrite: RewriteArgs,
+    /// Folder that keeps compiled models, or `off`; TRICOT_CACHE by default, else the user's cache folder. TRICOT_CACHE_MB limits its
+    /// size (4096).
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
     /// Run this many times and report the median time.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub repeat: usize,
+    /// Expected blake3 digest of the bundle; running a bundle runs its code.
+    #[arg(long, value_name = "HEX")]
+    pub digest: Option<String>,
+    /// Print a report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// A bundle (*.tricot).
+    pub bundle: PathBuf,
+    /// `cpu`, `cuda` or `cuda:N`; by default the best device present that the bundle has code for.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Sizes to run at: `batch=4`; the symbols' hints otherwise.
+    #[arg(long, value_name = "SYMBOL=N", value_delimiter = ',')]
+    pub set: Vec<String>,
+    /// Seconds to run before anything counts, so that clocks settle.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = tolerance)]
+    pub warm_up: f64,
+    /// Seconds to measure the whole plan, and as long again the kernels.
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = tolerance)]
+    pub seconds: f64,
+    /// Megabytes of inputs and outputs to go through before a buffer is used again, so that caches do not help.
+    #[arg(long, value_name = "MB", default_value_t = 256)]
+    pub rotate: u64,
+    /// Write a roofline plot (SVG).
+    #[arg(long, value_name = "FILE")]
+    pub plot: Option<PathBuf>,
     /// Expected blake3 digest of the bundle; running a bundle runs its code.
     #[arg(long, value_name = "HEX")]
     pub digest: Option<String>,

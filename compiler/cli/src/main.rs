@@ -4,6 +4,7 @@
 //! codes: 0 ok, 1 a problem with the input, 2 wrong usage, 70 an internal error (which leaves a reproducer file).
 
 mod args;
+mod bench;
 mod build;
 mod doctor;
 mod explain;
@@ -59,6 +60,7 @@ fn dispatch(command: &Command) -> Outcome {
     match command {
         Command::Build(args) => build::build(args),
         Command::Run(args) => run::run(args),
+        Command::Bench(args) => bench::bench(args),
         Command::Opt(args) => opt::opt(args),
         Command::Explain(args) => explain::explain(args),
         Command::Inspect(args) => inspect::inspect(args),

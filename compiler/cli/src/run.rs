@@ -8,7 +8,7 @@ use crate::{Outcome, models};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tricot_compiler::{Report, dump, numerics};
+use tricot_compiler::{Cache, Report, cache, dump, numerics};
 use tricot_plan::Port;
 use tricot_reference::{Tensor, relative_l2};
 use tricot_runtime::bundle::Bundle;
@@ -40,20 +40,11 @@ pub fn run(args: &Run) -> Outcome {
         true => (Bundle::open(&args.bundle)?, models::bindings(&args.set)?),
         false => {
             progress.say("compiling");
-            // In memory: a run that is interrupted leaves nothing behind. The code is for the sizes of `--set` already.
-            (Bundle::from_bytes(&args.bundle.display().to_string(), &compile(args)?)?, Bindings::new())
+            // The code is for the sizes of `--set` already.
+            (compile(args)?, Bindings::new())
         }
     };
-    let device = pick_device(args, &bundle)?;
-    let module = match &args.digest {
-        Some(text) => {
-            let digest: tricot_dialects::Hash =
-                text.parse().map_err(|m| vec![Diagnostic::error("TC0914", format!("--digest: {m}"))])?;
-            Module::load(bundle, device, &digest.0)?
-        }
-        // SAFETY: whoever runs `tricot run BUNDLE` asks for its code to be run, as with any program.
-        None => unsafe { Module::load_trusted(bundle, device)? },
-    };
+    let module = load(bundle, args.device.as_deref(), args.digest.as_deref())?;
     // A misspelt output is better known before the run than after it.
     named("output", &args.output, &module.manifest().outputs)?;
     let inputs = inputs(args, &module.manifest().inputs, &given, module.manifest())?;
@@ -76,7 +67,7 @@ pub fn run(args: &Run) -> Outcome {
     let mut sorted = seconds.clone();
     sorted.sort_by(f64::total_cmp);
     let json = RunJson {
-        device: device.to_string(),
+        device: module.device().to_string(),
         median_seconds: sorted[sorted.len() / 2],
         seconds,
         outputs: ports
@@ -125,18 +116,53 @@ fn is_bundle(path: &Path) -> bool {
 }
 
 /// A bundle of the model for the device asked for.
-fn compile(args: &Run) -> Result<Vec<u8>, Vec<Diagnostic>> {
+fn compile(args: &Run) -> Result<Bundle, Vec<Diagnostic>> {
     let target = match &args.device {
         Some(d) if d.starts_with("cuda") => "sm_90a",
         _ => "cpu",
     };
     let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
     let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: args.set.clone() };
-    compiler.compile(models::load(&model)?, &mut Report::default(), &|_| {})?.bundle_bytes()
+    let (graph, mut report) = (models::load(&model)?, Report::default());
+    match cache(args)? {
+        Some(cache) => Ok(compiler.compile_cached(graph, &cache, &mut report, &|_| {})?.bundle),
+        // In memory: a run that is interrupted leaves nothing behind.
+        None => {
+            let bytes = compiler.compile(graph, &mut report, &|_| {})?.bundle_bytes()?;
+            Bundle::from_bytes(&args.bundle.display().to_string(), &bytes)
+        }
+    }
 }
 
-fn pick_device(args: &Run, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {
-    if let Some(text) = &args.device {
+/// The cache asked for by `--cache` or TRICOT_CACHE, else the user's own, which is done without where it cannot be used.
+fn cache(args: &Run) -> Result<Option<Cache>, Diagnostic> {
+    match &args.cache {
+        Some(folder) if folder.as_os_str() == "off" => Ok(None),
+        Some(folder) => Ok(Some(Cache::open(folder, cache::limit_from_env()?)?)),
+        None if std::env::var_os("TRICOT_CACHE").is_some() => Cache::from_env(),
+        None => {
+            let limit = cache::limit_from_env()?;
+            Ok(Cache::default_folder().and_then(|folder| Cache::open(folder, limit).ok()))
+        }
+    }
+}
+
+/// The bundle's code on the device asked for, or the best there is.
+pub fn load(bundle: Bundle, device: Option<&str>, digest: Option<&str>) -> Result<Module, Vec<Diagnostic>> {
+    let device = pick_device(device, &bundle)?;
+    match digest {
+        Some(text) => {
+            let digest: tricot_dialects::Hash =
+                text.parse().map_err(|m| vec![Diagnostic::error("TC0914", format!("--digest: {m}"))])?;
+            Module::load(bundle, device, &digest.0)
+        }
+        // SAFETY: whoever runs `tricot run BUNDLE` or `tricot bench BUNDLE` asks for its code to be run, as with any program.
+        None => unsafe { Module::load_trusted(bundle, device) },
+    }
+}
+
+fn pick_device(device: Option<&str>, bundle: &Bundle) -> Result<Device, Vec<Diagnostic>> {
+    if let Some(text) = device {
         return Device::parse(text).map_err(|d| vec![d]);
     }
     let best = Device::best();

@@ -24,7 +24,7 @@ fn driver() -> &'static Path {
 }
 
 /// `tricot` on a machine whose driver is in this mode.
-fn with_driver(mode: &str, arguments: &[&str]) -> Output {
+pub fn with_driver(mode: &str, arguments: &[&str]) -> Output {
     let mut tricot = Command::new(env!("CARGO_BIN_EXE_tricot"));
     tricot.args(arguments).current_dir(root());
     tricot.env("LD_LIBRARY_PATH", driver()).env("FAKE_CUDA", mode).output().unwrap()

@@ -2,6 +2,7 @@
 
 mod arrays;
 mod bad_input;
+mod bench;
 mod determinism;
 mod devices;
 mod end_to_end;

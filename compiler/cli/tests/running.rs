@@ -41,6 +41,29 @@ fn arrays_go_in_and_come_out() {
 }
 
 #[test]
+fn a_model_is_compiled_once_where_there_is_a_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, cache) = (folder.path().join("m.tri"), folder.path().join("cache"));
+    std::fs::write(&model, MODEL).unwrap();
+    let run = |size: &str| {
+        let args = ["run", text(&model), "--device", "cpu", "--set", size, "--json", "--cache", text(&cache)];
+        let report: Value = serde_json::from_str(&stdout(&args)).unwrap();
+        let entries = std::fs::read_dir(&cache).unwrap().map(|e| e.unwrap().path());
+        let used = |p: &PathBuf| p.metadata().unwrap().modified().unwrap();
+        (report["outputs"].clone(), entries.map(|p| (used(&p), p)).collect::<Vec<_>>())
+    };
+    let (outputs, first) = run("n=4");
+    let (again, second) = run("n=4");
+    assert_eq!(outputs, again);
+    assert!(
+        first.len() == 1 && second.len() == 1 && first[0].1 == second[0].1 && first[0].0 < second[0].0,
+        "{second:?}"
+    );
+    assert_eq!(run("n=6").1.len(), 2, "other sizes are another entry");
+    refused(&["run", text(&model), "--device", "cpu", "--cache", text(&model)], "TC0940");
+}
+
+#[test]
 fn set_gives_random_inputs_their_size() {
     let folder = tempfile::tempdir().unwrap();
     for subject in forms(folder.path()) {

@@ -22,6 +22,11 @@ impl Backend for Sm90Backend {
         "sm_90a"
     }
 
+    fn fingerprint(&self, _options: &CompileOptions) -> String {
+        let version = Assembler::find().map(|a| a.version());
+        version.map(|(major, minor)| format!("ptxas {major}.{minor}")).unwrap_or_default()
+    }
+
     /// Stages are `mlir` (before lowering), `llvm` (optimised), `ptx` and `sass`. Kernels with equal descriptions up to the name are
     /// compiled once each; results depend on nothing but the arguments and the version of ptxas.
     fn compile(&self, kernels: &[KernelDesc], options: &CompileOptions) -> Result<CompiledTarget, Vec<Diagnostic>> {

@@ -107,6 +107,7 @@ fn emit_each(request: &Request, before: impl Fn(&KernelDesc), mut done: impl FnM
         Err(d) => return request.kernels.iter().for_each(|_| done(Err(d.clone()))),
     };
     for desc in &request.kernels {
+        tricot_types::stop::check();
         before(desc);
         done(emit_one(&session, desc, request));
     }
@@ -130,6 +131,7 @@ pub(crate) fn emit_all(request: Request) -> Vec<Result<Emitted, Diagnostic>> {
     while results.len() < total {
         let rest = Request { kernels: request.kernels[results.len()..].to_vec(), ..request.clone() };
         let (answers, end) = run_worker(&rest);
+        tricot_types::stop::check();
         results.extend(answers.into_iter().take(rest.kernels.len()));
         if results.len() < total {
             let desc = &request.kernels[results.len()];
@@ -155,6 +157,7 @@ fn run_worker(request: &Request) -> (Vec<Result<Emitted, Diagnostic>>, String) {
     };
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut answers = Vec::new();
+    let stop = tricot_types::stop::current();
     let words = std::thread::scope(|scope| {
         // The pipes are drained side by side: a worker that blocks on a full pipe would never end.
         scope.spawn(move || {
@@ -173,6 +176,10 @@ fn run_worker(request: &Request) -> (Vec<Result<Emitted, Diagnostic>>, String) {
             text
         });
         for line in stdout.into_iter().flat_map(|s| BufReader::new(s).lines()) {
+            if stop.as_ref().is_some_and(|s| s.reason().is_some()) {
+                let _ = child.kill(); // The work ends below, when this process asks.
+                break;
+            }
             match line.map_err(serde_json::Error::io).and_then(|l| serde_json::from_str::<Answer>(&l)) {
                 Ok(Answer::Done(emitted)) => answers.push(Ok(*emitted)),
                 Ok(Answer::Failed(wire)) => answers.push(Err(from_wire(wire))),

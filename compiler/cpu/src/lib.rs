@@ -47,6 +47,10 @@ impl Backend for CpuBackend {
         "cpu"
     }
 
+    fn fingerprint(&self, options: &CompileOptions) -> String {
+        Machine::new(options.native_cpu).map(|m| m.features.join(" ")).unwrap_or_default()
+    }
+
     /// See [`Backend::compile`]; codes TC06xx. The stage `mlir` is Cranelift IR here, `sass` the machine code as assembly.
     fn compile(&self, kernels: &[KernelDesc], options: &CompileOptions) -> Result<CompiledTarget, Vec<Diagnostic>> {
         let machine = Machine::new(options.native_cpu).map_err(|e| vec![e])?;
@@ -86,12 +90,15 @@ fn compile_all(kernels: &[KernelDesc], machine: &Machine, options: &CompileOptio
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get()).min(kernels.len().max(1));
     let next = std::sync::atomic::AtomicUsize::new(0);
     let mut results: Vec<Option<Compiled>> = kernels.iter().map(|_| None).collect();
+    // Helpers do not unwind: they take no more kernels, and this thread ends the work.
+    let stop = tricot_types::stop::current();
+    let stopped = || stop.as_ref().is_some_and(|s| s.reason().is_some());
     let done = std::thread::scope(|scope| {
         let work = || {
             let mut mine = vec![];
             loop {
                 let at = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let Some(desc) = kernels.get(at) else { return mine };
+                let Some(desc) = kernels.get(at).filter(|_| !stopped()) else { return mine };
                 mine.push((at, compile_one(desc, machine, options, text)));
             }
         };
@@ -102,6 +109,7 @@ fn compile_all(kernels: &[KernelDesc], machine: &Machine, options: &CompileOptio
         }
         all
     });
+    tricot_types::stop::check();
     for (at, result) in done {
         results[at] = Some(result);
     }

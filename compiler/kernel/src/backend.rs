@@ -10,6 +10,12 @@ pub trait Backend: Send + Sync {
     /// `cpu` or `sm_90a`.
     fn name(&self) -> &'static str;
 
+    /// What decides about the code besides Tricot's own sources and the arguments: the processor's features, the
+    /// assembler's version. Part of the key of cached bundles.
+    fn fingerprint(&self, _options: &CompileOptions) -> String {
+        String::new()
+    }
+
     /// Compiles all kernels of a module. Every kernel that fails contributes its diagnostics, none stops the others.
     fn compile(&self, kernels: &[KernelDesc], options: &CompileOptions) -> Result<CompiledTarget, Vec<Diagnostic>>;
 }

@@ -229,6 +229,7 @@ impl Graph {
             }
             let mut found = vec![];
             for term in terms {
+                tricot_types::stop::check();
                 found.extend(rules(self.bank(), term));
             }
             for f in found {

@@ -196,6 +196,7 @@ fn rewrite_function(
     let plan = extract::candidates(&mut graph, &encoded.outputs, &target, budget, options);
     let mut choices: Vec<Choice> = vec![];
     for mut extracted in plan.found {
+        tricot_types::stop::check();
         extracted.outputs = rules::fold::large(&mut graph, &extracted.outputs).map_err(fail)?;
         let (function_proof, used) =
             prove::function(&mut graph, function, &encoded.outputs, &extracted.outputs).map_err(fail)?;

@@ -82,6 +82,7 @@ pub fn group(flat: &Flat, fuse: bool) -> Result<Kernels, Vec<Diagnostic>> {
         let mut problems = vec![];
         let mut made = BTreeMap::new();
         for root in roots(flat, &uses, &stored) {
+            tricot_types::stop::check();
             let pivot = pivots.get(&root);
             let reuse = ready.remove(&root).filter(|m| m.pivot.as_ref() == pivot && m.fits(root, &stored));
             let lowered = match reuse {

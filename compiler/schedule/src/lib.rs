@@ -27,9 +27,11 @@ mod special;
 pub mod text;
 mod widen;
 mod winograd;
+mod work;
 
 pub use interface::Interface;
 pub use prepack::Recipe;
+pub use work::work;
 
 use flat::Flat;
 use fold::Effort;
@@ -133,6 +135,7 @@ fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Resu
 
 /// From a flat graph to kernels and their plan.
 fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
+    tricot_types::stop::check();
     let mut recipes = BTreeMap::new();
     if options.fuse {
         fold::fold(&mut flat, effort).map_err(|d| vec![d])?;
@@ -141,6 +144,7 @@ fn lay_out(mut flat: Flat, options: &ScheduleOptions, effort: Effort) -> Result<
     if options.fuse && effort == Effort::Full {
         recipes = prepack::prepack(&mut flat, &options.target).map_err(|d| vec![d])?;
     }
+    tricot_types::stop::check();
     let kernels = group::group(&flat, options.fuse)?;
     let mut schedule = plan::plan(&flat, kernels)?;
     let entries = recipes.into_iter().map(|(hash, recipe)| (plan::weight_entry(hash), recipe));
@@ -170,6 +174,7 @@ impl Schedule {
                         buffers: buffers.clone(),
                         symbols: symbols.clone(),
                         symbol_names: desc.symbols.clone(),
+                        work: work::work(desc, &self.symbols),
                         how: done.how.clone(),
                     })
                 }

@@ -7,3 +7,4 @@ mod merging;
 mod ops;
 mod prepacking;
 mod support;
+mod work;

@@ -8,6 +8,7 @@ pub mod diag;
 pub mod dtype;
 pub mod poly;
 mod poly_text;
+pub mod stop;
 pub mod symbol;
 
 pub use diag::{Diagnostic, Label, Place, Severity, Source};

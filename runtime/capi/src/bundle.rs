@@ -99,6 +99,11 @@ impl PortText {
 }
 
 impl TricotBundle {
+    /// The archive's bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bundle.bytes()
+    }
+
     /// The handle of a bundle.
     pub fn new(bundle: Arc<Bundle>) -> TricotBundle {
         let manifest = bundle.manifest();
@@ -190,6 +195,28 @@ pub unsafe extern "C" fn tricot_bundle_digest(bundle: *const TricotBundle, diges
         // SAFETY: as the caller promises.
         let (bundle, out) = unsafe { (reference(bundle, "bundle")?, Out::new(digest.cast::<[u8; 32]>(), "digest")?) };
         out.set(bundle.bundle.digest());
+        Ok(())
+    })
+}
+
+/// The bundle's own bytes, to be stored or sent; `*bytes` belongs to the bundle. Weights that are files beside the bundle
+/// are not among them. Any thread.
+///
+/// # Safety
+/// `bundle` is null or a live bundle; `bytes` and `count` are null or valid for writing.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn tricot_bundle_bytes(
+    bundle: *const TricotBundle,
+    bytes: *mut *const u8,
+    count: *mut usize,
+) -> *mut TricotError {
+    guard(|| {
+        // SAFETY: as the caller promises.
+        let (bundle, start, length) =
+            unsafe { (reference(bundle, "bundle")?, Out::new(bytes, "bytes")?, Out::new(count, "count")?) };
+        start.set(bundle.bundle.bytes().as_ptr());
+        length.set(bundle.bundle.bytes().len());
         Ok(())
     })
 }

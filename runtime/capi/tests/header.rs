@@ -39,11 +39,16 @@ fn the_header_of_the_runtime_is_up_to_date() {
     check("tricot.h", "runtime/capi/cbindgen.toml", "runtime/capi/src");
 }
 
+#[test]
+fn the_header_of_the_compiler_is_up_to_date() {
+    check("tricot_compiler.h", "compiler/capi/cbindgen.toml", "compiler/capi/src");
+}
+
 /// Every function says which threads may call it; what C can look at carries its version.
 #[test]
 fn every_function_says_its_thread_rule() {
     let mut seen = 0;
-    for header in ["tricot.h"] {
+    for header in ["tricot.h", "tricot_compiler.h"] {
         let text = std::fs::read_to_string(root().join("include").join(header)).unwrap();
         for block in text.split("/**").skip(1) {
             let Some((comment, declaration)) = block.split_once("*/") else { continue };

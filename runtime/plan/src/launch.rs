@@ -37,7 +37,35 @@ pub struct Launch {
     /// May be empty when `how` mentions the plan's symbols only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symbol_names: Vec<Symbol>,
+    /// What it does, for whoever judges how fast it was; a run needs none of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<Work>,
     pub how: How,
+}
+
+/// What one launch does, counted from its loops: polynomials over the kernel's symbols. Each touched element moves once.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Work {
+    /// Operations of the matrix products where there are any, multiply-adds counting two and 2:4 products as dense ones; of all
+    /// arithmetic otherwise.
+    pub flops: Poly,
+    /// Bytes between memory and the kernel.
+    pub bytes: Poly,
+    pub units: Units,
+    /// Some loop's length depends on data and was guessed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimate: bool,
+}
+
+/// What could do the arithmetic of a launch: decides which ceiling it is held against.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Units {
+    Scalar,
+    /// A matrix product of elements of this type.
+    Matrix(DType),
+    /// A matrix product with a 2:4 compressed operand.
+    Sparse24(DType),
 }
 
 /// How the target starts it.

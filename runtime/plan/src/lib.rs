@@ -8,6 +8,6 @@ pub mod launch;
 pub mod manifest;
 pub mod memory;
 
-pub use launch::{CpuLaunch, GpuLaunch, How, Launch, Param, Step, Swizzle, TensorMap};
+pub use launch::{CpuLaunch, GpuLaunch, How, Launch, Param, Step, Swizzle, TensorMap, Units, Work};
 pub use manifest::{Entry, FORMAT_VERSION, Manifest, Plan, Port, TargetPlan};
 pub use memory::{BufferId, PlanBuffer, Storage};

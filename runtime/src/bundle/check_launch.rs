@@ -28,6 +28,9 @@ pub fn check(m: &Manifest, target: &str, place: &str, launch: &Launch, known: &B
     }
     let mut inner = known.clone();
     inner.extend(&launch.symbol_names);
+    for poly in launch.work.iter().flat_map(|w| [&w.flops, &w.bytes]) {
+        p.poly(place, poly, &inner);
+    }
     match &launch.how {
         How::Cpu(cpu) => {
             p.poly(place, &cpu.scratch, &inner);

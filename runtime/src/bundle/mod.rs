@@ -114,6 +114,11 @@ impl Bundle {
         &self.manifest
     }
 
+    /// The whole archive, as a file holds it.
+    pub fn bytes(&self) -> &[u8] {
+        self.source.bytes()
+    }
+
     /// blake3 of the manifest. The manifest holds the blake3 of every other entry, so this digest stands for
     /// the whole bundle.
     pub fn digest(&self) -> [u8; 32] {

@@ -3,8 +3,8 @@
 //! The central type is [`Context`]. Each owner keeps its context alive; each call makes the context current on
 //! the calling thread and restores what was current before, so a host with its own CUDA state is not disturbed.
 
-use super::DeviceInfo;
 use super::driver::{self, Driver, check, describe};
+use super::{Clocks, DeviceInfo};
 use cudarc::driver::sys::{self, CUdevice_attribute, CUresult};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -21,12 +21,7 @@ pub(super) fn devices(driver: &Driver) -> Result<Vec<DeviceInfo>, Diagnostic> {
 /// One device; TC0822 when there is none with this ordinal.
 pub(super) fn device(driver: &Driver, ordinal: u32) -> Result<DeviceInfo, Diagnostic> {
     let handle = handle(driver, ordinal)?;
-    let attribute = |which: CUdevice_attribute| {
-        let mut value = 0;
-        // SAFETY: the device is valid and so is the pointer.
-        check(unsafe { sys::cuDeviceGetAttribute(&mut value, which, handle) }, "asking a device attribute")?;
-        Ok::<u32, Diagnostic>(value.max(0) as u32)
-    };
+    let attribute = |which| attribute(handle, which);
     let mut name = [0u8; 128];
     let mut memory = 0usize;
     // SAFETY: the buffer has the length given; the driver ends the name with a zero byte.
@@ -45,6 +40,23 @@ pub(super) fn device(driver: &Driver, ordinal: u32) -> Result<DeviceInfo, Diagno
         memory_bytes: memory as u64,
         multiprocessors: attribute(CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?,
     })
+}
+
+/// Its highest clocks; TC0822 when there is none with this ordinal.
+pub(super) fn clocks(driver: &Driver, ordinal: u32) -> Result<Clocks, Diagnostic> {
+    let handle = handle(driver, ordinal)?;
+    Ok(Clocks {
+        core_khz: attribute(handle, CUdevice_attribute::CU_DEVICE_ATTRIBUTE_CLOCK_RATE)?,
+        memory_khz: attribute(handle, CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE)?,
+        bus_bits: attribute(handle, CUdevice_attribute::CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH)?,
+    })
+}
+
+fn attribute(handle: sys::CUdevice, which: CUdevice_attribute) -> Result<u32, Diagnostic> {
+    let mut value = 0;
+    // SAFETY: the device is valid and so is the pointer.
+    check(unsafe { sys::cuDeviceGetAttribute(&mut value, which, handle) }, "asking a device attribute")?;
+    Ok(value.max(0) as u32)
 }
 
 fn handle(_: &Driver, ordinal: u32) -> Result<sys::CUdevice, Diagnostic> {

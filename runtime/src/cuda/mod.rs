@@ -36,6 +36,19 @@ pub fn probe() -> Result<Vec<DeviceInfo>, Diagnostic> {
     context::devices(driver::driver()?)
 }
 
+/// Highest clocks of a device and the width of its memory bus, from which its ceilings follow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Clocks {
+    pub core_khz: u32,
+    pub memory_khz: u32,
+    pub bus_bits: u32,
+}
+
+/// See [`Clocks`]. Errors as [`probe`].
+pub fn clocks(ordinal: u32) -> Result<Clocks, Diagnostic> {
+    context::clocks(driver::driver()?, ordinal)
+}
+
 /// CUDA version the driver supports, as (major, minor).
 pub fn driver_version() -> Result<(u32, u32), Diagnostic> {
     let version = driver::driver()?.version;

@@ -148,6 +148,7 @@ impl Ctx<'_> {
     /// Nodes in file order, which ONNX demands to be topological.
     pub fn lower_nodes(&mut self, nodes: &[NodeProto]) {
         for (i, node) in nodes.iter().enumerate() {
+            tricot_types::stop::check();
             let name = node_name(node, i);
             let outer = self.b.origin.clone();
             self.b.origin =

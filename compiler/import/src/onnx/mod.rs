@@ -83,7 +83,10 @@ fn import(
     // The checks above and in lowering are meant to be complete; an overflow they miss must still not take the host down.
     let lowered =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| lower(&model, graph, file, folder, options)));
-    lowered.unwrap_or_else(|_| {
+    lowered.unwrap_or_else(|payload| {
+        if payload.is::<tricot_types::stop::Stopped>() {
+            std::panic::resume_unwind(payload); // The user ended the work.
+        }
         Err(vec![
             Diagnostic::error("TC1002", format!("importing `{file}` failed in a way that was not foreseen"))
                 .with_help("please report the model"),
