@@ -88,7 +88,12 @@ impl<'py> View<'py> {
         if let Some(error) = PyErr::take(py) {
             return Err(error.into());
         }
-        Ok(View { tensor, read_only, _capsule: capsule })
+        let view = View { tensor, read_only, _capsule: capsule };
+        if view.shape().iter().any(|size| *size < 0) {
+            let message = format!("`{name}` has shape {:?}", view.shape());
+            return Err(Diagnostic::error("TC0840", message).with_note("sizes are not negative").into());
+        }
+        Ok(view)
     }
 
     fn raw(&self) -> &DlTensor {

@@ -175,6 +175,9 @@ impl Graph {
         entry(slf.py(), || {
             let this = slf.get();
             let ty = TensorType::new(attrs::dtype(dtype)?, attrs::sizes(shape)?);
+            if let Some(size) = ty.shape.iter().find(|d| d.as_constant().is_some_and(|c| c < 0)) {
+                return Err(Diagnostic::error("TC0102", format!("input `{name}` has a size of {size}")).into());
+            }
             this.declare(&ty.shape);
             if this.state().main.input_names().any(|n| n == name) {
                 return Err(Diagnostic::error("TC0110", format!("there is an input `{name}` already")).into());

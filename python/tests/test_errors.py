@@ -1,5 +1,6 @@
 """What goes wrong at a call is an exception with a code, and the module stays usable."""
 
+import ctypes
 import pickle
 
 import numpy as np
@@ -130,6 +131,7 @@ def test_bad_options():
     g = tricot.Graph("g")
     g.output("y", g.input("x", "f32", ["n"]) + 1.0)
     _fails("TC0930", lambda: tricot.compile(g, target="sm_42"))
+    _fails("TC0930", lambda: tricot.compile(g, target=[]))
     _fails("TC0915", lambda: tricot.compile(g, winograd="f99"))
     _fails("TC0915", lambda: tricot.compile(g, max_rel_err=float("nan")))
     _fails("TC0910", lambda: tricot.compile(g, symbols={"m": 4}))
@@ -160,3 +162,38 @@ def test_errors_survive_pickling(layer, data):
     problem = _fails("TC0801", lambda: layer(data[0]))
     copy = pickle.loads(pickle.dumps(problem))
     assert copy.code == problem.code and copy.diagnostics == problem.diagnostics and str(copy) == str(problem)
+
+
+class _Tensor(ctypes.Structure):
+    """`DLManagedTensor` of dlpack.h, without context and deleter."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p), ("device", ctypes.c_int32 * 2), ("ndim", ctypes.c_int32), ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16), ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.c_void_p), ("byte_offset", ctypes.c_uint64), ("context", ctypes.c_void_p), ("deleter", ctypes.c_void_p),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        ("TC0810", {"data": 0}),
+        ("TC0840", {"shape": [-5, 64]}),
+        ("TC0804", {"shape": [2**62, 2**62]}),
+        ("TC0804", {"ndim": -1}),
+        ("TC0842", {"device": (2, 0)}),
+        ("TC0842", {"device": (99, 0)}),
+        ("TC0803", {"type": (2, 32, 4)}),
+        ("TC0803", {"type": (77, 32, 1)}),
+    ],
+)
+def test_producers_that_say_what_cannot_be(layer, good, code, fields):
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    shape = fields.get("shape", [5, 64])
+    sizes = (ctypes.c_int64 * len(shape))(*shape)
+    tensor = _Tensor(
+        fields.get("data", good[0].ctypes.data), fields.get("device", (1, 0)), fields.get("ndim", len(shape)),
+        *fields.get("type", (2, 32, 1)), sizes,
+    )  # fmt: skip
+    _fails(code, lambda: layer(new(ctypes.addressof(tensor), b"dltensor", None), good[1]))

@@ -92,6 +92,7 @@ def test_the_text_reads_back():
         ("TC0110", lambda g, x: g.op("core.map", x, fn="rellu")),
         ("TC0103", lambda g, x: g.input("z", "float31", [3])),
         ("TC0102", lambda g, x: g.input("z", "f32", ["3 +"])),
+        ("TC0102", lambda g, x: g.input("z", "f32", [-3])),
         ("TC0110", lambda g, x: g.input("x", "f32", [3])),
         ("TC0110", lambda g, x: g.text()),
         ("TC0110", lambda g, x: x + tricot.Graph("other").input("y", "f32", [3])),

@@ -81,3 +81,52 @@ def test_a_capturing_stream_records_the_call(both, data):
     out.fill_(float("nan"))
     graph.replay()
     assert error(out.cpu().numpy(), layer_reference(*data)) < 1e-5
+
+
+def test_cupy_and_jax_on_the_gpu(both, data):
+    torch = _torch_on_a_gpu()
+    cupy = pytest.importorskip("cupy")
+    x, w = (cupy.asarray(d) for d in data)
+    with cupy.cuda.Stream() as stream:
+        y = both(x, w)
+        stream.synchronize()
+    assert isinstance(y, cupy.ndarray) and error(cupy.asnumpy(y), layer_reference(*data)) < 1e-5
+    jax = pytest.importorskip("jax")
+    if not any(d.platform == "gpu" for d in jax.devices()):
+        pytest.skip("JAX sees no GPU here")
+    y = both(*(jax.numpy.asarray(d) for d in data))
+    torch.cuda.synchronize()
+    assert isinstance(y, jax.Array) and error(np.asarray(y), layer_reference(*data)) < 1e-5
+
+
+def test_two_streams_at_once_do_not_share_memory(both, data):
+    torch = _torch_on_a_gpu()
+    x, w = (torch.from_numpy(d).cuda() for d in data)
+    torch.cuda.synchronize()
+    streams, results = [torch.cuda.Stream() for _ in range(4)], []
+    for i in range(64):
+        with torch.cuda.stream(streams[i % 4]):
+            results.append((i, both(x * float(1 + i % 3), w)))
+    torch.cuda.synchronize()
+    for i, y in results:
+        assert error(y.cpu().numpy(), layer_reference(data[0] * (1 + i % 3), data[1])) < 1e-5
+
+
+def test_torch_ops_and_the_backend_on_the_gpu():
+    torch = _torch_on_a_gpu()
+    import tricot.torch as tt
+
+    generator = torch.Generator().manual_seed(3)
+    five = [torch.randn(1, 64, 2, 64, generator=generator).bfloat16().cuda().requires_grad_() for _ in range(5)]
+    out = tt.trilinear_attention(*five, w1=32, w2=16)
+    out.float().square().sum().backward()
+    on_cpu = [t.detach().cpu().requires_grad_() for t in five]
+    expected = tt.trilinear_attention(*on_cpu, w1=32, w2=16)
+    expected.float().square().sum().backward()
+    assert error(out.detach().float().cpu(), expected.detach().float()) < 1.2e-2
+    for got, want in zip(five, on_cpu):
+        assert error(got.grad.float().cpu(), want.grad.float()) < 3e-2
+    model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.GELU(), torch.nn.Linear(128, 64)).cuda().eval()
+    x = torch.randn(32, 64, generator=generator).cuda()
+    with torch.no_grad():
+        assert error(torch.compile(model, backend="tricot")(x).cpu(), model(x).cpu()) < 1e-5

@@ -44,6 +44,8 @@ def compile(
         tricot.Error: with every problem found in the model.
     """
     targets = [target] if isinstance(target, str) else list(target)
+    if not targets:
+        raise error("TC0930", "no target is given", "targets: cpu, sm_90a")
     graph = to_graph(model, symbols=symbols, example_inputs=example_inputs, weights=weights)
     return graph.compile(
         targets=targets,

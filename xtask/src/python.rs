@@ -14,6 +14,9 @@ const MAX_WHEEL_BYTES: u64 = 60 << 20;
 /// Libraries of the code generator that are linked statically.
 const STATIC: &[&str] = &["libffi.a", "libz.a", "libzstd.a", "libstdc++.a"];
 
+/// Debian packages whose code is in the code generator; their licences travel with it.
+const INSIDE: &[&str] = &["llvm-22-dev", "libmlir-22-dev", "libffi-dev", "zlib1g-dev", "libzstd-dev", "gcc-12-base"];
+
 /// Builds the wheel into `target/wheels` and says where it is.
 pub fn wheel() -> Outcome<PathBuf> {
     let tools = setup::setup()?;
@@ -80,7 +83,14 @@ fn code_generator(program: &Path) -> Outcome {
     check(build)?;
     let copy = || {
         fs::create_dir_all(program.parent().unwrap_or(program))?;
-        fs::copy(root().join("target/release/tricot-sm90"), program).map(|_| ())
+        fs::copy(root().join("target/release/tricot-sm90"), program)?;
+        let mut licences = String::from("Licences of what is linked into tricot-sm90.\n");
+        for package in INSIDE {
+            // Elsewhere than on Debian whoever distributes the wheel adds them.
+            let text = fs::read_to_string(Path::new("/usr/share/doc").join(package).join("copyright"));
+            text.into_iter().for_each(|text| licences += &format!("\n==== {package} ====\n\n{text}"));
+        }
+        fs::write(program.with_file_name("LICENCES.txt"), licences)
     };
     copy().map_err(|e| format!("{}: {e}", program.display()))
 }
