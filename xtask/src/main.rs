@@ -4,6 +4,7 @@
 
 mod demo;
 mod docs;
+mod install;
 mod mutations;
 mod run;
 mod setup;
@@ -21,6 +22,8 @@ cargo xtask COMMAND
   conformance   the ONNX backend node cases on the cpu target
   models        the nine light models of the onnx package, built for both targets, run and checked
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
+  candle        the example that puts a module behind a custom op of candle, built with candle and tested
+  install-c     build the C libraries in release mode and install them, the headers and pkg-config files [PREFIX]
   mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
   tidy          the house rules a compiler does not check
   docs          write the generated pages of docs/
@@ -35,6 +38,8 @@ fn main() -> ExitCode {
         Some("conformance") => suites::conformance(),
         Some("models") => suites::models(),
         Some("no-llvm") => suites::without_llvm(),
+        Some("candle") => suites::candle(),
+        Some("install-c") => install::install_c(&arguments[1..]),
         Some("mutations") => mutations::mutations(&arguments[1..]),
         Some("tidy") => tidy::tidy(),
         Some("docs") => docs::generate(),
