@@ -358,6 +358,18 @@ TRICOT_MUST_USE struct TricotError *tricot_bundle_verify(const struct TricotBund
 TRICOT_MUST_USE struct TricotError *tricot_bundle_digest(const struct TricotBundle *bundle, uint8_t *digest);
 
 /**
+ * The bundle's own bytes, to be stored or sent; `*bytes` belongs to the bundle. Weights that are files beside the bundle
+ * are not among them. Any thread.
+ *
+ * Requires:
+ * `bundle` is null or a live bundle; `bytes` and `count` are null or valid for writing.
+ */
+TRICOT_MUST_USE
+struct TricotError *tricot_bundle_bytes(const struct TricotBundle *bundle,
+                                        const uint8_t **bytes,
+                                        size_t *count);
+
+/**
  * Name of the model. Belongs to the bundle; null when `bundle` is null. Any thread.
  *
  * Requires:
@@ -690,6 +702,18 @@ TRICOT_MUST_USE struct TricotError *tricot_bundle_verify(const struct TricotBund
  * `bundle` is null or a live bundle; `digest` is null or valid for writing 32 bytes.
  */
 TRICOT_MUST_USE struct TricotError *tricot_bundle_digest(const struct TricotBundle *bundle, uint8_t *digest);
+
+/**
+ * The bundle's own bytes, to be stored or sent; `*bytes` belongs to the bundle. Weights that are files beside the bundle
+ * are not among them. Any thread.
+ *
+ * Requires:
+ * `bundle` is null or a live bundle; `bytes` and `count` are null or valid for writing.
+ */
+TRICOT_MUST_USE
+struct TricotError *tricot_bundle_bytes(const struct TricotBundle *bundle,
+                                        const uint8_t **bytes,
+                                        size_t *count);
 
 /**
  * Name of the model. Belongs to the bundle; null when `bundle` is null. Any thread.

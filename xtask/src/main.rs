@@ -4,6 +4,7 @@
 
 mod demo;
 mod docs;
+mod install;
 mod mutations;
 mod python;
 mod run;
@@ -22,6 +23,8 @@ cargo xtask COMMAND
   conformance   the ONNX backend node cases on the cpu target
   models        the nine light models of the onnx package, built for both targets, run and checked
   no-llvm       prove that everything but the sm_90a target builds and runs without LLVM
+  candle        the example that puts a module behind a custom op of candle, built with candle and tested
+  install-c     build the C libraries in release mode and install them, the headers and pkg-config files [PREFIX]
   mutations     change the sources in a copy and check which snapshots notice ([NAME…] runs only those)
   wheel         build the Python wheel into target/wheels
   python        build the wheel and run python/tests in a fresh environment ([ARGUMENT…] go to pytest)
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
         Some("conformance") => suites::conformance(),
         Some("models") => suites::models(),
         Some("no-llvm") => suites::without_llvm(),
+        Some("candle") => suites::candle(),
+        Some("install-c") => install::install_c(&arguments[1..]),
         Some("mutations") => mutations::mutations(&arguments[1..]),
         Some("wheel") => python::wheel().map(|_| ()),
         Some("python") => python::test(&arguments[1..]),

@@ -72,7 +72,7 @@ pub fn setup() -> Outcome<Tools> {
     Ok(Tools { llvm, ptxas })
 }
 
-fn has_llvm() -> bool {
+pub fn has_llvm() -> bool {
     let config = format!("{LLVM_PREFIX}/bin/llvm-config");
     let headers = Path::new(LLVM_PREFIX).join("include/mlir-c/IR.h").exists();
     headers && output(command(&config, &["--version"])).is_ok_and(|v| v.starts_with("22."))

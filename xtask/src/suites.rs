@@ -56,6 +56,13 @@ pub fn models() -> Outcome {
     check(run)
 }
 
+/// The candle example's tests, in a workspace of its own: nothing else builds candle.
+pub fn candle() -> Outcome {
+    let mut tests = cargo(&["test", "--locked", "--manifest-path", "examples/candle/Cargo.toml"]);
+    tests.env("CARGO_TARGET_DIR", root().join("target"));
+    check(tests)
+}
+
 /// Builds and uses everything but the sm_90a target with the LLVM prefixes pointing nowhere.
 pub fn without_llvm() -> Outcome {
     let hidden = |mut command: std::process::Command| {
@@ -83,7 +90,7 @@ pub fn without_llvm() -> Outcome {
         run.stdout(std::process::Stdio::null());
         check(run)?;
     }
-    for package in ["tricot-runtime"] {
+    for package in ["tricot-runtime", "tricot-capi"] {
         let tree = crate::run::output(cargo(&["tree", "--package", package, "--edges", "normal", "--prefix", "none"]))?;
         for banned in ["melior", "inkwell", "egg ", "cranelift"] {
             if tree.lines().any(|l| l.starts_with(banned)) {

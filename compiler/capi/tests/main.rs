@@ -137,14 +137,14 @@ fn a_compilation_ends_when_it_is_cancelled_or_holds_too_much() {
     unsafe { tricot_cancel_free(cancel) };
 
     // From another thread, in the middle: far sooner than the work would take.
-    let (large, mut cancel) = (model(150), null_mut());
+    let (large, mut cancel) = (model(3000), null_mut());
     // SAFETY: everything is valid.
     assert_eq!(taken(unsafe { tricot_cancel_create(&mut cancel) }), None);
     let shared = cancel.addr();
     let start = std::time::Instant::now();
     let result = std::thread::scope(|scope| {
         scope.spawn(move || {
-            std::thread::sleep(std::time::Duration::from_millis(150));
+            std::thread::sleep(std::time::Duration::from_millis(60));
             // SAFETY: the flag is freed after the scope.
             unsafe { tricot_cancel_set(std::ptr::with_exposed_provenance(shared)) };
         });
@@ -189,8 +189,25 @@ fn a_c_program_compiles_as_it_runs() {
         .output()
         .expect("cc is there");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    for _ in 0..2 {
-        let out = Command::new(&program).arg(folder.path().join("cache")).output().unwrap();
+    // Compiled, from the cache, and without one under valgrind.
+    let cached = || {
+        let mut run = Command::new(&program);
+        run.arg(folder.path().join("cache"));
+        run
+    };
+    let mut runs = vec![cached(), cached()];
+    let there = Command::new("valgrind").arg("--version").output().is_ok_and(|o| o.status.success());
+    if there || std::env::var_os("TRICOT_REQUIRE_VALGRIND").is_some() {
+        let mut run = Command::new("valgrind");
+        run.args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
+            .args(["--show-leak-kinds=definite,indirect", "--errors-for-leak-kinds=definite,indirect"])
+            .arg(&program);
+        runs.push(run);
+    } else {
+        println!("skipped: valgrind is not installed");
+    }
+    for mut run in runs {
+        let out = run.output().unwrap();
         let text = String::from_utf8_lossy(&out.stdout).into_owned();
         assert!(
             out.status.success() && text.contains("relative error "),
