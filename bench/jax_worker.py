@@ -6,6 +6,7 @@ One JSON object a line on standard input, one answer a line on standard output. 
 import functools
 import itertools
 import json
+import os
 import sys
 import time
 
@@ -90,6 +91,9 @@ class Worker:
 
 
 def main():
+    # What libraries print goes to the log; answers have the pipe for themselves.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     worker = Worker()
     for line in sys.stdin:
         message = json.loads(line)
@@ -97,7 +101,7 @@ def main():
             answer = getattr(worker, message["cmd"])(message)
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

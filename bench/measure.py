@@ -25,7 +25,7 @@ class Protocol:
     # Seconds a candidate is timed for while the best of a peer's settings is looked for.
     trial: float = 0.030
     # Seconds after which no further setting of a peer is tried.
-    tuning: float = 60.0
+    tuning: float = 30.0
     quick: bool = False
 
 
@@ -56,6 +56,7 @@ class Peer:
 
     name: str
     candidates: Callable[[], list]
+    # `floor`: TFLOP/s below which it was not at its best; `patience`: times the usual tuning it gets.
     extra: dict = field(default_factory=dict)
 
 

@@ -34,7 +34,7 @@ import cases
 import report
 
 # Seconds without a word from a child after which its case is given up.
-PATIENCE = {"full": 240.0, "quick": 75.0, "dry": 120.0}
+PATIENCE = {"full": 240.0, "quick": 100.0, "dry": 120.0}
 QUICK_TOTAL = 450.0
 
 

@@ -107,9 +107,10 @@ def _best(peer, setup, device, protocol, row):
     if len(candidates) == 1:
         return _checked(Timed(candidates[0], len(setup.inputs), device), setup, row)
     tried, problems, begin = [], [], time.perf_counter()
+    limit = protocol.tuning * peer.extra.get("patience", 1)
     for candidate in candidates:
-        if tried and time.perf_counter() - begin > protocol.tuning:
-            row["notes"].append(f"{peer.name}: {len(tried)} of {len(candidates)} settings tried in {protocol.tuning:.0f} s")
+        if tried and time.perf_counter() - begin > limit:
+            row["notes"].append(f"{peer.name}: {len(tried)} of {len(candidates)} settings tried in {limit:.0f} s")
             break
         try:
             tried.append((_trial(candidate, setup, device, protocol), len(tried), candidate))

@@ -50,4 +50,4 @@ def prepare(case, device, protocol):
 
         return [contender(c) for c in kernel.configs(h, protocol.quick)]
 
-    return Setup(inputs, [Peer("Triton", plain, {"floor": FLOOR.get(case.id)})], check, 2e-2)
+    return Setup(inputs, [Peer("Triton", plain, {"floor": FLOOR.get(case.id), "patience": 3})], check, 2e-2)

@@ -1,5 +1,8 @@
 """The protocol on the processor: poison is seen, rounds are complete, buffers rotate."""
 
+import contextlib
+import time
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -65,3 +68,106 @@ def test_small_operands_rotate_through_more_sets():
     assert sets_for(Fake, "cuda") == 26
     Fake.bytes = 1e10
     assert sets_for(Fake, "cuda") == 3
+
+
+class FakeGraph:
+    """Stands for a CUDA graph: replays what the contender does."""
+
+    recording = None
+
+    def __init__(self):
+        self.calls = []
+
+    def replay(self):
+        for call in self.calls:
+            call()
+
+
+class FakeEvent:
+    def __init__(self, enable_timing=False):
+        self.at = 0.0
+
+    def record(self):
+        self.at = time.perf_counter()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, other):
+        return max(other.at - self.at, 1e-6) * 1e3
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    """torch.cuda as far as the protocol uses it; `capture` decides whether capturing works."""
+    state = {"capture": True}
+
+    @contextlib.contextmanager
+    def graph(one, capture_error_mode="global"):
+        if not state["capture"]:
+            raise RuntimeError("operation not permitted when stream is capturing")
+        FakeGraph.recording = one
+        yield
+        FakeGraph.recording = None
+
+    for name, value in {"CUDAGraph": FakeGraph, "graph": graph, "Event": FakeEvent, "synchronize": lambda: None}.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+    return state
+
+
+def recorded(name, sets=3, pause=0.0):
+    """A contender whose calls in a capture are replayed by the graph."""
+    outs, calls = [torch.zeros(SHAPE) for _ in range(sets)], []
+
+    def work(i):
+        time.sleep(pause)
+        calls.append(i)
+        outs[i].copy_(torch.full(SHAPE, float(i + 1)))
+
+    def run(i):
+        if FakeGraph.recording is not None:
+            FakeGraph.recording.calls.append(lambda: work(i))
+        else:
+            work(i)
+        return outs[i]
+
+    return Contender(name, run), calls
+
+
+@pytest.mark.parametrize(("pause", "graphs"), [(0.0, 1), (0.006, 3)])
+def test_a_device_replays_graphs_over_all_sets(fake_cuda, pause, graphs):
+    contender, calls = recorded("Tricot", pause=pause)
+    timed = Timed(contender, 3, "cuda")
+    assert (timed.mode, len(timed.graphs)) == ("graph", graphs)
+    assert measure.checked(timed, check) == 0.0
+    calls.clear()
+    seconds, start, end = timed.slice(0.05, 0.02)
+    assert end > start and seconds >= pause
+    # Rotation: neighbours differ, and all sets take part where the slice is long enough.
+    assert all(a != b for a, b in zip(calls, calls[1:])) and set(calls) == {0, 1, 2}
+
+
+def test_what_cannot_be_captured_is_launched_call_by_call(fake_cuda):
+    fake_cuda["capture"] = False
+    contender, calls = recorded("peer")
+    timed = Timed(contender, 3, "cuda")
+    assert timed.mode.startswith("calls, since capture failed")
+    assert measure.checked(timed, check) == 0.0
+    calls.clear()
+    timed.slice(0.002, 0.001)
+    assert set(calls) == {0, 1, 2}
+
+
+def test_rounds_on_a_device_carry_the_state_of_their_own_stretch(fake_cuda):
+    class Monitor:
+        def between(self, start, end):
+            assert end >= start
+            return {"sm_mhz": 1500.0, "watts": 600.0, "throttle": "0x0"}
+
+    (ours, _), (peer, _) = recorded("Tricot"), recorded("peer")
+    timed = [Timed(c, 3, "cuda") for c in (ours, peer)]
+    measure.warm_up(timed, measure.Protocol(warm=0.2), Monitor())
+    record = measure.rounds(timed[0], timed[1:], measure.QUICK, Monitor(), seed=2)
+    out = measure.summary(record["Tricot"], flops=1e6, moved=1e3, peak_per_clock=4096 * 132)
+    assert out["sm_mhz"] == 1500.0 and out["joules"] == pytest.approx(600.0 * out["seconds"])
+    assert 0 < out["p10"] <= out["seconds"] <= out["p90"]

@@ -15,6 +15,7 @@ const BANNED_DEPENDENCIES: &[(&str, &[&str])] = &[
         "tricot-capi",
         &["tricot-dialects", "tricot-compiler", "tricot-kernel", "egg", "melior", "inkwell", "cranelift-codegen"],
     ),
+    ("tricot-bench", &["tricot-dialects", "tricot-compiler", "tricot-kernel"]),
     ("tricot-proof", &["egg"]),
     ("tricot-kernel", &["tricot-dialects"]),
     ("tricot-codegen", &["tricot-dialects", "egg"]),
