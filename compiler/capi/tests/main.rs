@@ -114,7 +114,7 @@ fn symbols_are_fixed_and_targets_checked() {
 
 static HEARD: Mutex<Vec<String>> = Mutex::new(vec![]);
 
-/// Cancels as soon as code is generated or rewritten, whichever `user` is set for.
+/// Notes what is being done; sets the cancel flag in `user`, if there is one, when rewriting begins.
 unsafe extern "C" fn hear(user: *mut c_void, what: *const c_char) {
     let what = unsafe { CStr::from_ptr(what) }.to_str().unwrap().to_string();
     if what.starts_with("rewriting") && !user.is_null() {
