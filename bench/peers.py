@@ -112,7 +112,7 @@ class Results:
         self.log = open(self.folder / "log.txt", "w")
 
     def add(self, row):
-        self.data["rows"].append(row)
+        self.data["rows"].append(report.believable(row))
         self.write()
         print(report.line(row), flush=True)
 

@@ -64,3 +64,18 @@ def test_the_chart_has_a_bar_for_each_ratio(tmp_path, monkeypatch, plain):
     path = report.chart(run(row("a", 1.2), row("b", 0.9)), tmp_path / "chart.svg")
     assert "<svg" in path.read_text()
     assert report.chart(run(), tmp_path / "none.svg") is None
+
+
+def test_times_that_cannot_be_are_not_used():
+    entry = lambda use: {"utilisation": use, "seconds": 1.0}
+    row = {
+        "suite": "gemm", "status": "ok", "missing": [],
+        "contenders": {"Tricot": entry(0.9), "fast": entry(6.5), "fair": entry(0.95)},
+        "ratios": {"fast": {"median": 0.14}, "fair": {"median": 0.95}}, "best_peer": "fast",
+    }
+    found = report.believable(row)
+    assert found["best_peer"] == "fair" and set(found["contenders"]) == {"Tricot", "fair"}
+    assert found["missing"][0]["name"] == "fast" and "650%" in found["missing"][0]["why"]
+    assert report.believable(dict(row, suite="conv")) == dict(row, suite="conv")
+    alone = dict(row, ratios={"fast": {"median": 0.14}})
+    assert report.believable(alone)["status"] == "void"
