@@ -9,6 +9,7 @@ knows rows, no clock and no GPU.
 
 import argparse
 import json
+import re
 import platform
 import subprocess
 import sys
@@ -224,7 +225,9 @@ def performance(runs):
             latest[row["id"]] = (row, run)
     used = {id(run): run for _, run in latest.values()}
     for run in used.values():
-        out += [f"- {run['date']}, {run['meta'].get('device', '?')}: `{run['command']}`; " + ", ".join(f"{k} {v}" for k, v in run["meta"].items() if k not in ("device", "uuid"))]
+        # Where the results went says nothing about them.
+        command = re.sub(r" --out \S+", "", run["command"])
+        out += [f"- {run['date']}, {run['meta'].get('device', '?')}: `{command}`; " + ", ".join(f"{k} {v}" for k, v in run["meta"].items() if k not in ("device", "uuid"))]
     rows = [row for row, _ in latest.values()]
     out += ["", "| suite | cases with a ratio | geometric mean of peer time / Tricot time |", "| --- | --- | --- |"]
     for suite, part in suites(rows).items():
