@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tricot_kernel::KernelDesc;
+use tricot_kernel::wire::WireDiagnostic;
 use tricot_plan::GpuLaunch;
 use tricot_types::{Diagnostic, SymbolTable};
 
@@ -50,16 +51,6 @@ enum Answer {
     Failed(WireDiagnostic),
 }
 
-/// A [`Diagnostic`] on the wire.
-#[derive(Serialize, Deserialize)]
-struct WireDiagnostic {
-    code: String,
-    message: String,
-    labels: Vec<(String, String)>,
-    notes: Vec<String>,
-    help: Option<String>,
-}
-
 /// Must be the first call in `main` of a host that compiles for `sm_90a`: in a worker process it does the work and never
 /// returns; in the host it returns at once and lets later compilations use workers.
 pub fn worker_main() {
@@ -91,7 +82,7 @@ fn serve() -> i32 {
         |answer| {
             let line = match answer {
                 Ok(emitted) => Answer::Done(Box::new(emitted)),
-                Err(diagnostic) => Answer::Failed(to_wire(diagnostic)),
+                Err(diagnostic) => Answer::Failed(WireDiagnostic::new(diagnostic)),
             };
             let sent = serde_json::to_writer(&mut out, &line).map_err(std::io::Error::from);
             failed |= sent.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()).is_err();
@@ -182,7 +173,7 @@ fn run_worker(request: &Request) -> (Vec<Result<Emitted, Diagnostic>>, String) {
             }
             match line.map_err(serde_json::Error::io).and_then(|l| serde_json::from_str::<Answer>(&l)) {
                 Ok(Answer::Done(emitted)) => answers.push(Ok(*emitted)),
-                Ok(Answer::Failed(wire)) => answers.push(Err(from_wire(wire))),
+                Ok(Answer::Failed(wire)) => answers.push(Err(wire.into_diagnostic())),
                 Err(_) => break,
             }
         }
@@ -214,26 +205,4 @@ fn died(desc: &KernelDesc, end: &str) -> Diagnostic {
         Ok(()) => base.with_help(format!("this is a bug in Tricot; please report it with {}", path.display())),
         Err(e) => base.with_help(format!("this is a bug in Tricot; no reproducer: {} ({e})", path.display())),
     }
-}
-
-fn to_wire(d: Diagnostic) -> WireDiagnostic {
-    let place = |l: tricot_types::Label| match l.place {
-        tricot_types::Place::Named(name) => (name, l.message),
-        _ => (String::new(), l.message),
-    };
-    WireDiagnostic {
-        code: d.code.into(),
-        message: d.message,
-        labels: d.labels.into_iter().map(place).collect(),
-        notes: d.notes,
-        help: d.help,
-    }
-}
-
-fn from_wire(w: WireDiagnostic) -> Diagnostic {
-    // Codes are static; a worker is this same executable, so only these arrive.
-    const CODES: [&str; 8] = ["TC0501", "TC0502", "TC0503", "TC0504", "TC0505", "TC0507", "TC0508", "TC0509"];
-    let code = CODES.into_iter().find(|c| *c == w.code).unwrap_or("TC0591");
-    let base = Diagnostic { notes: w.notes, help: w.help, ..Diagnostic::error(code, w.message) };
-    w.labels.into_iter().fold(base, |d, (name, message)| d.at_name(name, message))
 }

@@ -12,6 +12,7 @@ pub mod remote;
 pub mod scalar;
 pub mod text;
 pub mod verify;
+pub mod wire;
 
 pub use backend::{Backend, CompileOptions, CompiledKernel, CompiledTarget, KernelText};
 pub use desc::{

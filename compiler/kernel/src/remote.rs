@@ -6,14 +6,14 @@
 
 use crate::backend::{Backend, CompileOptions, CompiledKernel, CompiledTarget};
 use crate::desc::KernelDesc;
+use crate::wire::WireDiagnostic;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use tricot_plan::How;
-use tricot_types::{Diagnostic, Place, SymbolTable};
+use tricot_types::{Diagnostic, SymbolTable};
 
 /// The stages a backend may be asked for.
 const STAGES: [&str; 4] = ["mlir", "llvm", "ptx", "sass"];
@@ -50,15 +50,6 @@ struct WireKernel {
     texts: BTreeMap<String, String>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireDiagnostic {
-    code: String,
-    message: String,
-    labels: Vec<(String, String)>,
-    notes: Vec<String>,
-    help: Option<String>,
-}
-
 impl Backend for RemoteBackend {
     fn name(&self) -> &'static str {
         self.name
@@ -74,7 +65,7 @@ impl Backend for RemoteBackend {
             stop_after: options.stop_after.map(str::to_string),
         };
         match self.ask(&job)? {
-            Answer::Failed(problems) => Err(problems.into_iter().map(from_wire).collect()),
+            Answer::Failed(problems) => Err(problems.into_iter().map(WireDiagnostic::into_diagnostic).collect()),
             Answer::Done { features, files, kernels } => {
                 let kernel = |k: WireKernel| {
                     let texts = k.texts.into_iter().filter_map(|(s, text)| Some((stage(&s)?, text))).collect();
@@ -138,7 +129,7 @@ pub fn serve(backend: &dyn Backend) -> i32 {
         stop_after: job.stop_after.as_deref().and_then(stage),
     };
     let answer = match backend.compile(&job.kernels, &options) {
-        Err(problems) => Answer::Failed(problems.into_iter().map(to_wire).collect()),
+        Err(problems) => Answer::Failed(problems.into_iter().map(WireDiagnostic::new).collect()),
         Ok(target) => {
             let kernel = |k: CompiledKernel| WireKernel {
                 how: k.how,
@@ -158,42 +149,6 @@ fn stage(name: &str) -> Option<&'static str> {
     STAGES.into_iter().find(|s| *s == name)
 }
 
-fn to_wire(d: Diagnostic) -> WireDiagnostic {
-    // Code generators point at kernels and tools, which are named places.
-    let place = |l: tricot_types::Label| match l.place {
-        Place::Named(name) => (name, l.message),
-        _ => (String::new(), l.message),
-    };
-    WireDiagnostic {
-        code: d.code.into(),
-        message: d.message,
-        labels: d.labels.into_iter().map(place).collect(),
-        notes: d.notes,
-        help: d.help,
-    }
-}
-
-fn from_wire(w: WireDiagnostic) -> Diagnostic {
-    let base = Diagnostic { notes: w.notes, help: w.help, ..Diagnostic::error(code(&w.code), w.message) };
-    w.labels.into_iter().fold(base, |d, (name, message)| d.at_name(name, message))
-}
-
-/// Codes are static, and there are few of them: each is made so once.
-fn code(code: &str) -> &'static str {
-    static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let shaped = code.len() == 6 && code.starts_with("TC") && code[2..].bytes().all(|b| b.is_ascii_digit());
-    let mut known = KNOWN.lock().unwrap_or_else(|e| e.into_inner());
-    match (shaped, known.get(code)) {
-        (false, _) => "TC0592",
-        (true, Some(code)) => code,
-        (true, None) => {
-            let code: &'static str = Box::leak(code.to_string().into_boxed_str());
-            known.insert(code);
-            code
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,12 +164,5 @@ mod tests {
             assert_eq!(problems[0].code, "TC0592", "{program}: {}", problems[0]);
             assert!(problems[0].to_string().contains(program));
         }
-    }
-
-    #[test]
-    fn diagnostics_survive_the_wire() {
-        let d = Diagnostic::error("TC0503", "rejected").at_name("kernel `k`", "here").with_note("n").with_help("h");
-        assert_eq!(from_wire(to_wire(d.clone())), d);
-        assert_eq!(code("nonsense"), "TC0592");
     }
 }
