@@ -145,12 +145,13 @@ def markdown(data):
         out += table(part) + [""]
         absent = [f"- {r['case']}: no {m['name']}: {m['why']}" for r in part for m in r["missing"]]
         notes = [f"- {r['case']}: {n}" for r in part for n in r["notes"]]
-        spreads = [r["spread"] for r in part if "spread" in r]
+        itself = [r for r in part if "spread" in r]
         limits = next((r["ceilings"] for r in part if "ceilings" in r), None)
         if limits:
             out += ["Memory in this run: " + ", ".join(f"{k.replace('_', ' ')} {v} GB/s" for k, v in limits.items()) + ".", ""]
-        if spreads:
-            out += [f"Peer against itself: at most {max(spreads):.2%} apart.", ""]
+        if itself:
+            apart = max((r["apart"] for r in itself if "apart" in r), default=0.0)
+            out += [f"The peer against itself is at most {max(r['spread'] for r in itself):.2%} from 1; slices of a round are up to {apart:.1%} apart.", ""]
         if absent:
             out += ["Missing:", "", *absent, ""]
         if notes:

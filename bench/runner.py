@@ -153,9 +153,9 @@ def _ratios(row, record, ours, peers, dry):
     seconds = {name: [s["seconds"] for s in slices] for name, slices in record.items()}
     if peers:
         row["best_peer"] = peers[0].contender.name
-        row["spread"] = stats.spread(seconds[row["best_peer"]], seconds["again"])
+        row.update(stats.spread(seconds[row["best_peer"]], seconds["again"]))
         if row["spread"] > stats.MAX_SPREAD and not dry:
-            row["status"], row["why"] = "void", f"peer against itself differs by {row['spread']:.1%}"
+            row["status"], row["why"] = "void", f"peer against itself gives {row['itself']['median']:.3f}"
     if ours:
         for peer in peers:
             row["ratios"][peer.contender.name] = stats.ratio(seconds["Tricot"], seconds[peer.contender.name])

@@ -8,7 +8,7 @@ import math
 import random
 from statistics import median
 
-# Peer-against-peer disagreement above which a run says nothing.
+# How far the peer's ratio against itself may be from 1; beyond that a run says nothing.
 MAX_SPREAD = 0.015
 
 
@@ -24,7 +24,7 @@ def bootstrap(values, draws=4000, level=0.95, seed=0):
 
 def ratio(ours, peer):
     """Median of the per-round ratios and its interval."""
-    if len(ours) != len(peer):
+    if not ours or len(ours) != len(peer):
         raise ValueError("rounds differ in number")
     values = [p / o for o, p in zip(ours, peer)]
     low, high = bootstrap(values)
@@ -32,10 +32,10 @@ def ratio(ours, peer):
 
 
 def spread(first, again):
-    """How far two slices of one contender in the same round typically lie apart."""
-    if not first or len(first) != len(again):
-        raise ValueError("rounds differ in number")
-    return median(abs(a / f - 1) for f, a in zip(first, again))
+    """A contender against itself, through the estimator of `ratio`: how far from 1 it comes out. `apart` is how far two slices of the same round
+    typically lie from each other, which says how noisy the machine was, not how wrong a ratio is."""
+    found = ratio(first, again)
+    return {"spread": abs(found["median"] - 1), "apart": median(abs(a / f - 1) for f, a in zip(first, again)), "itself": found}
 
 
 def percentiles(values, at=(10, 50, 90)):

@@ -25,7 +25,7 @@ def test_slower_and_faster_rows_stand_together():
     text = report.markdown(run(row("fast", 1.25), row("slow", 0.8)))
     assert "1.250 [1.240, 1.260]" in text and "0.800 [0.790, 0.810]" in text
     assert "1.000 over 2 of 2 cases" in text
-    assert "at most 0.40% apart" in text
+    assert "at most 0.40% from 1" in text
 
 
 def test_void_rows_are_shown_and_do_not_count():

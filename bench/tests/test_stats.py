@@ -51,9 +51,14 @@ def test_more_rounds_narrow_the_interval():
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
 
 
-def test_spread_counts_both_directions():
-    assert stats.spread([1.0, 1.0, 1.0], [1.02, 0.98, 1.02]) == pytest.approx(0.02)
-    assert stats.spread([2.0, 3.0], [2.0, 3.0]) == 0.0
+def test_a_peer_against_itself_goes_through_the_estimator_of_ratios():
+    noisy = stats.spread([1.0, 1.0, 1.0], [1.02, 0.98, 1.001])
+    assert noisy["spread"] == pytest.approx(0.001) and noisy["apart"] == pytest.approx(0.02)
+    assert noisy["itself"] == stats.ratio([1.0, 1.0, 1.0], [1.02, 0.98, 1.001])
+    # A drift that shifts one side is what the estimator would pass on.
+    for shift in (1.02, 0.98):
+        assert stats.spread([1.0, 2.0, 3.0], [shift, 2 * shift, 3 * shift])["spread"] == pytest.approx(0.02)
+    assert stats.spread([2.0, 3.0], [2.0, 3.0])["spread"] == 0.0
 
 
 def test_percentiles_interpolate():

@@ -5,8 +5,9 @@
 //! Slots belong to a stream: work queued on it may still use the instance's memory, and only later work of the same stream is
 //! ordered after it. A call with the sizes of the slot's last one infers, evaluates and allocates nothing but its outputs.
 
-use crate::dlpack::{self, View};
+use crate::dlpack::{self, After, View};
 use crate::error::Outcome;
+use crate::exchange::Exchange;
 use crate::module::Module;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -104,13 +105,16 @@ pub fn call<'py>(
         }),
     };
     let mut problems = vec![];
+    let after = match (device, stream) {
+        (Device::Cuda(ordinal), Some(stream)) => After::Queued { stream, ordinal },
+        _ => After::Host,
+    };
     let views: Vec<View<'py>> = manifest
         .inputs
         .iter()
         .zip(&objects)
         .map(|(port, object)| {
-            // DLPack calls the legacy default stream 1.
-            let view = View::of(object, &port.name, stream.map(|s| if s == 0 { 1 } else { s as i64 }))?;
+            let view = View::of(object, &port.name, after)?;
             check(&view, port, "input", device, &mut problems);
             Ok(view)
         })
@@ -240,52 +244,21 @@ fn run<'py>(
     device: Device,
 ) -> Outcome<Bound<'py, PyAny>> {
     bind(manifest, module, slot, views, &extras.symbols)?;
-    let (outputs, finish) = match &extras.out {
-        Some(out) => (given_outputs(manifest, out)?, None),
-        None => new_outputs(py, slot, objects.first(), device)?,
+    let outputs = match &extras.out {
+        Some(out) => given_outputs(manifest, slot, out, device)?,
+        None => new_outputs(py, manifest, slot, objects.first(), device)?,
     };
-    // Outputs are only written, so nobody has to wait for what they held.
-    let wait = slot.stream.map(|_| -1);
-    let mut problems = vec![];
-    let mut pointers = Vec::with_capacity(outputs.len());
-    let mut keep = Vec::with_capacity(outputs.len());
-    for ((port, bound), object) in manifest.outputs.iter().zip(slot.instance.outputs()).zip(&outputs) {
-        let view = View::of(object, &port.name, wait)?;
-        if extras.out.is_some() {
-            check(&view, port, "output", device, &mut problems);
-            if !view.shape().iter().map(|d| *d as u64).eq(bound.shape.iter().copied()) {
-                let message = format!("output `{}` has shape {:?}, {:?} given", port.name, bound.shape, view.shape());
-                problems.push(Diagnostic::error("TC0804", message));
-            }
-            if view.read_only {
-                problems.push(Diagnostic::error("TC0843", format!("output `{}` is read-only memory", port.name)));
-            }
-        }
-        pointers.push(view.pointer());
-        keep.push(view);
-    }
-    if !problems.is_empty() {
-        return Err(problems.into());
-    }
+    let pointers: Vec<u64> = outputs.views.iter().map(View::pointer).collect();
     let inputs: Vec<u64> = views.iter().map(View::pointer).collect();
     let options = match slot.stream {
         None => RunOptions::default(),
         Some(stream) => RunOptions { stream: Some(stream), synchronize: false, ..RunOptions::default() },
     };
     let instance = &mut slot.instance;
-    // SAFETY: dtypes, shapes and device were compared with the binding; the capsules in `views` and `keep` hold the memory
+    // SAFETY: dtypes, shapes and device were compared with the binding; the owners in `views` and `outputs` hold the memory
     // until the work is complete on the cpu, and until it is queued on a CUDA stream, whose allocators order reuse after it.
     py.detach(|| unsafe { instance.run_bound(&inputs, &pointers, &options) })?;
-    drop(keep);
-    let result = match &extras.out {
-        Some(out) => out.clone(),
-        None if outputs.len() == 1 => outputs.into_iter().next().expect("one output"),
-        None => PyTuple::new(py, outputs)?.into_any(),
-    };
-    Ok(match finish {
-        Some(finish) => finish.bind(py).call1((result,))?,
-        None => result,
-    })
+    outputs.give(py)
 }
 
 /// Makes the instance ready for these sizes; nothing to do if it is.
@@ -312,24 +285,91 @@ fn bind(
     Ok(())
 }
 
-/// The tensors of `out=`: one tensor, or a list or tuple of them.
-fn given_outputs<'py>(manifest: &Manifest, out: &Bound<'py, PyAny>) -> Outcome<Vec<Bound<'py, PyAny>>> {
-    let many = out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>();
-    let outputs = if many { out.try_iter()?.collect::<PyResult<Vec<_>>>()? } else { vec![out.clone()] };
-    if outputs.len() != manifest.outputs.len() {
-        let message = format!("{} outputs given, {} expected", outputs.len(), manifest.outputs.len());
-        return Err(Diagnostic::error("TC0801", message).into());
-    }
-    Ok(outputs)
+/// Where the results go, and what the caller gets for it.
+struct Outputs<'py> {
+    views: Vec<View<'py>>,
+    given: Given<'py>,
 }
 
-/// Fresh outputs of the first input's library; and what finishes them.
+enum Given<'py> {
+    /// Objects, one a view; `finish` turns them into what the caller gets.
+    Objects { objects: Vec<Bound<'py, PyAny>>, finish: Option<Py<PyAny>> },
+    /// The views are fresh tensors of a library, which makes its objects of them.
+    Fresh(Exchange),
+    /// The caller's own `out=`.
+    Out(Bound<'py, PyAny>),
+}
+
+impl<'py> Outputs<'py> {
+    fn give(self, py: Python<'py>) -> Outcome<Bound<'py, PyAny>> {
+        let (objects, finish) = match self.given {
+            Given::Out(out) => return Ok(out),
+            Given::Objects { objects, finish } => (objects, finish),
+            Given::Fresh(exchange) => {
+                let each = self.views.into_iter().filter_map(View::into_managed).map(|m| exchange.import(py, m));
+                (each.collect::<Outcome<Vec<_>>>()?, None)
+            }
+        };
+        let result = match <[_; 1]>::try_from(objects) {
+            Ok([one]) => one,
+            Err(many) => PyTuple::new(py, many)?.into_any(),
+        };
+        Ok(match finish {
+            Some(finish) => finish.bind(py).call1((result,))?,
+            None => result,
+        })
+    }
+}
+
+/// The tensors of `out=`: one tensor, or a list or tuple of them.
+fn given_outputs<'py>(
+    manifest: &Manifest,
+    slot: &Slot,
+    out: &Bound<'py, PyAny>,
+    device: Device,
+) -> Outcome<Outputs<'py>> {
+    let many = out.is_instance_of::<PyTuple>() || out.is_instance_of::<PyList>();
+    let objects = if many { out.try_iter()?.collect::<PyResult<Vec<_>>>()? } else { vec![out.clone()] };
+    if objects.len() != manifest.outputs.len() {
+        let message = format!("{} outputs given, {} expected", objects.len(), manifest.outputs.len());
+        return Err(Diagnostic::error("TC0801", message).into());
+    }
+    let mut problems = vec![];
+    let mut views = Vec::with_capacity(objects.len());
+    for ((port, bound), object) in manifest.outputs.iter().zip(slot.instance.outputs()).zip(&objects) {
+        let view = View::of(object, &port.name, overwritten(slot))?;
+        check(&view, port, "output", device, &mut problems);
+        if !view.shape().iter().map(|d| *d as u64).eq(bound.shape.iter().copied()) {
+            let message = format!("output `{}` has shape {:?}, {:?} given", port.name, bound.shape, view.shape());
+            problems.push(Diagnostic::error("TC0804", message));
+        }
+        if view.read_only {
+            problems.push(Diagnostic::error("TC0843", format!("output `{}` is read-only memory", port.name)));
+        }
+        views.push(view);
+    }
+    match problems.is_empty() {
+        true => Ok(Outputs { views, given: Given::Out(out.clone()) }),
+        false => Err(problems.into()),
+    }
+}
+
+/// Outputs are only written, so nobody has to wait for what they held.
+fn overwritten(slot: &Slot) -> After {
+    if slot.stream.is_some() { After::Nothing } else { After::Host }
+}
+
+/// Fresh outputs of the first input's library.
 fn new_outputs<'py>(
     py: Python<'py>,
+    manifest: &Manifest,
     slot: &mut Slot,
     example: Option<&Bound<'py, PyAny>>,
     device: Device,
-) -> Outcome<(Vec<Bound<'py, PyAny>>, Option<Py<PyAny>>)> {
+) -> Outcome<Outputs<'py>> {
+    if let Some(outputs) = fresh_outputs(py, manifest, slot, example, device)? {
+        return Ok(outputs);
+    }
     let kind = example.map_or_else(|| py.None().into_bound(py), |e| e.get_type().into_any());
     if !slot.makers.as_ref().is_some_and(|m| m.kind.is(&kind)) {
         let wanted = slot.instance.outputs().iter().map(|p| Ok((p.dtype.name(), PyTuple::new(py, &p.shape)?)));
@@ -339,10 +379,33 @@ fn new_outputs<'py>(
         let (each, finish) = makers.extract()?;
         slot.makers = Some(Makers { kind: kind.unbind(), each, finish });
     }
-    let Some(makers) = &slot.makers else { return Ok((vec![], None)) };
-    let each = makers.each.iter().map(|m| m.bind(py).call0()).collect::<PyResult<Vec<_>>>();
-    let each = each.map_err(|e| no_outputs(py, e))?;
-    Ok((each, makers.finish.as_ref().map(|f| f.clone_ref(py))))
+    let (objects, finish) = match &slot.makers {
+        Some(makers) => {
+            let each = makers.each.iter().map(|m| m.bind(py).call0()).collect::<PyResult<Vec<_>>>();
+            (each.map_err(|e| no_outputs(py, e))?, makers.finish.as_ref().map(|f| f.clone_ref(py)))
+        }
+        None => (vec![], None),
+    };
+    let named = manifest.outputs.iter().zip(&objects);
+    let views = named.map(|(port, o)| View::of(o, &port.name, overwritten(slot))).collect::<Outcome<Vec<_>>>()?;
+    Ok(Outputs { views, given: Given::Objects { objects, finish } })
+}
+
+/// Fresh outputs made without a call of Python code, where the library of the first input can.
+fn fresh_outputs<'py>(
+    py: Python<'py>,
+    manifest: &Manifest,
+    slot: &Slot,
+    example: Option<&Bound<'py, PyAny>>,
+    device: Device,
+) -> Outcome<Option<Outputs<'py>>> {
+    let Some(exchange) = example.and_then(Exchange::of) else { return Ok(None) };
+    let mut views = Vec::with_capacity(manifest.outputs.len());
+    for (port, bound) in manifest.outputs.iter().zip(slot.instance.outputs()) {
+        let Some(tensor) = exchange.allocate(py, bound.dtype, &bound.shape, device) else { return Ok(None) };
+        views.push(View::managed(tensor.map_err(|e| no_outputs(py, e))?, &port.name)?);
+    }
+    Ok(Some(Outputs { views, given: Given::Fresh(exchange) }))
 }
 
 fn no_outputs(py: Python<'_>, error: PyErr) -> crate::error::Failure {
@@ -353,6 +416,9 @@ fn no_outputs(py: Python<'_>, error: PyErr) -> crate::error::Failure {
 
 /// The stream on which the caller's library queues work now, as a `CUstream`.
 fn current_stream<'py>(py: Python<'py>, example: Option<&Bound<'py, PyAny>>, ordinal: u32) -> Outcome<u64> {
+    if let Some(exchange) = example.and_then(Exchange::of) {
+        return Ok(exchange.current_stream(py, ordinal)?);
+    }
     let kind = example.map_or_else(|| py.None().into_bound(py), |e| e.get_type().into_any());
     Ok(helper(py, "current_stream")?.call1((kind, ordinal))?.extract()?)
 }

@@ -4,7 +4,7 @@
 //! Python is a verified one at any time.
 
 use crate::attrs;
-use crate::dlpack::View;
+use crate::dlpack::{After, View};
 use crate::error::{Outcome, entry};
 use crate::module::{Module, Settings};
 use pyo3::exceptions::PyTypeError;
@@ -336,7 +336,7 @@ fn values<'py>(operands: &Bound<'py, PyTuple>) -> PyResult<Vec<PyRef<'py, Value>
 }
 
 fn constant_of(tensor: &Bound<'_, PyAny>) -> Outcome<Constant> {
-    let view = View::of(tensor, "constant", None)?;
+    let view = View::of(tensor, "constant", After::Host)?;
     let fail = |what: String| Diagnostic::error("TC0841", format!("the constant {what}"));
     let dtype = view.dtype().ok_or_else(|| fail(format!("has element type {}", view.dtype_text())))?;
     if view.device() != Some(tricot_runtime::Device::Cpu) || !view.is_contiguous() {

@@ -8,6 +8,7 @@ mod attrs;
 mod call;
 mod dlpack;
 mod error;
+mod exchange;
 mod graph;
 mod module;
 mod stages;
@@ -22,5 +23,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<graph::Value>()?;
     module.add_class::<module::Module>()?;
     module.add_function(wrap_pyfunction!(module::open, module)?)?;
+    module.add_function(wrap_pyfunction!(dlpack::address, module)?)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 """What the tests share: seeded data, the error measure, the models of the repository."""
 
+import importlib.util
 import pathlib
 
 import numpy as np
@@ -29,6 +30,21 @@ def layer_graph() -> tricot.Graph:
 
 def layer_reference(x, w):
     return 2 * np.maximum(x.astype("float64") @ w.astype("float64"), 0)
+
+
+def resident_kib() -> int:
+    """Memory of this process."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def simplex_block(torch, dtype):
+    """A block of the 2-simplicial transformer, as examples/simplex defines it, and an f32 input for it."""
+    spec = importlib.util.spec_from_file_location("simplex", ROOT / "examples/simplex/export.py")
+    simplex = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(simplex)
+    block = simplex.SimplexBlock(width=64, heads=4, kv_heads=2, head_dim=16, windows=(12, 4), ffn=128)
+    return block.to(dtype).eval(), torch.randn(2, 24, 64)
 
 
 @pytest.fixture

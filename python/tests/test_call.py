@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tricot
-from conftest import error, layer_reference
+from conftest import error, layer_reference, resident_kib
 
 
 @pytest.mark.parametrize("rows", [1, 5, 130])
@@ -136,11 +136,6 @@ def test_a_forked_process_compiles_and_calls(rng):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def _resident_kib() -> int:
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
 def test_ten_thousand_calls_leak_nothing(layer, rng):
     x, w = rng.standard_normal((64, 64)).astype("f"), rng.standard_normal((64, 32)).astype("f")
 
@@ -152,10 +147,10 @@ def test_ten_thousand_calls_leak_nothing(layer, rng):
         gc.collect()
 
     calls(2000)
-    before = _resident_kib()
+    before = resident_kib()
     calls(10_000)
     # An 8 KiB output leaked at each call would be 80 MB.
-    assert _resident_kib() - before < 4096
+    assert resident_kib() - before < 4096
 
 
 def test_many_modules_leak_nothing():
@@ -169,14 +164,73 @@ def test_many_modules_leak_nothing():
         gc.collect()
 
     compile_and_call(30)
-    before = _resident_kib()
+    before = resident_kib()
     compile_and_call(100)
-    assert _resident_kib() - before < 8192
+    assert resident_kib() - before < 8192
 
 
 def test_jax_gives_and_gets_jax_arrays():
     jax = pytest.importorskip("jax")
     g = tricot.Graph("jax")
     g.output("y", g.input("x", "f32", ["n", 4]) + 1.0)
-    y = tricot.compile(g)(jax.numpy.ones((3, 4)))
+    # JAX puts arrays on a GPU where it has one.
+    y = tricot.compile(g)(jax.device_put(np.ones((3, 4), "f"), jax.devices("cpu")[0]))
     assert isinstance(y, jax.Array) and np.asarray(y).tolist() == [[2.0] * 4] * 3
+
+
+def _plus_one() -> tricot.Module:
+    g = tricot.Graph("plus_one")
+    g.output("y", g.input("x", "f32", ["n", 4]) + 1.0)
+    return tricot.compile(g)
+
+
+def test_memory_is_used_in_place(rng):
+    x = rng.standard_normal((3, 4)).astype("f")
+    assert tricot.address(x) == x.ctypes.data
+    assert tricot.address(x[1:]) == x.ctypes.data + 16
+    torch = pytest.importorskip("torch")
+    t = torch.from_numpy(x)
+    assert tricot.address(t) == tricot.address(t.__dlpack__()) == t.data_ptr() == x.ctypes.data
+    assert tricot.address(t[2:]) == t[2:].data_ptr()
+
+
+def test_torch_tensors_of_all_kinds(rng):
+    torch = pytest.importorskip("torch")
+    module, x = _plus_one(), torch.from_numpy(rng.standard_normal((3, 4)).astype("f"))
+
+    class Own(torch.Tensor):
+        pass
+
+    for good in (x, x.as_subclass(Own), x.clone().requires_grad_().detach(), x[:2]):
+        y = module(good)
+        assert type(y) is torch.Tensor and torch.equal(y, torch.Tensor(good) + 1.0)
+    refused = {
+        "TC0840": [x.clone().requires_grad_(), torch.nn.Parameter(x), x.to_sparse(), x.to("meta")],
+        "TC0841": [x[:1].expand(3, 4), torch.from_numpy(rng.standard_normal((4, 3)).astype("f")).T],
+        "TC0803": [x.double(), x.to(torch.complex64)],
+        "TC0804": [x[:, :3].contiguous(), x[0]],
+    }
+    for code, tensors in refused.items():
+        for tensor in tensors:
+            with pytest.raises(tricot.Error) as caught:
+                module(tensor)
+            assert caught.value.code == code, caught.value
+    # After all that, it still works.
+    assert torch.equal(module(x), x + 1.0)
+
+
+def test_torch_tensors_leak_nothing(rng):
+    torch = pytest.importorskip("torch")
+    module, x = _plus_one(), torch.from_numpy(rng.standard_normal((512, 4)).astype("f"))
+
+    def calls(count):
+        for _ in range(count):
+            module(x)
+            with pytest.raises(tricot.Error):
+                module(x.T)
+        gc.collect()
+
+    calls(2000)
+    before = resident_kib()
+    calls(10_000)
+    assert resident_kib() - before < 4096

@@ -1,10 +1,12 @@
 """The `sm_90a` target: code without a GPU, calls with one."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import tricot
-from conftest import error, layer_graph, layer_reference
+from conftest import error, layer_graph, layer_reference, resident_kib, simplex_block
 from tricot import _tools
 
 pytestmark = pytest.mark.skipif(_tools.sm90_program() is None, reason="this wheel was built without LLVM")
@@ -59,6 +61,71 @@ def test_torch_on_the_gpu_runs_on_the_current_stream(both, data):
         assert both(x, w, out=out) is out
         host, other = y.cpu().numpy(), out.cpu().numpy()
     assert error(host, layer_reference(*data)) < 1e-5 and np.array_equal(host, other)
+
+
+def test_tensors_on_the_gpu_are_used_in_place(both, data):
+    torch = _torch_on_a_gpu()
+    x, w = (torch.from_numpy(d).cuda() for d in data)
+    assert tricot.address(x) == x.data_ptr() and tricot.address(w[1:]) == w[1:].data_ptr()
+    both(x, w)
+    # A large input on a stream of its own, while another keeps the device busy: no second copy of it appears.
+    tall = torch.randn(1 << 22, 64, device="cuda")
+    torch.cuda.synchronize()
+    stream = torch.cuda.Stream()
+    with torch.cuda.stream(stream):
+        both(tall, w)
+        free = torch.cuda.mem_get_info()[0]
+        tall.mul_(2.0)
+        y = both(tall, w)
+        tall.zero_()
+        assert free - torch.cuda.mem_get_info()[0] < tall.nbytes
+    stream.synchronize()
+    assert torch.isfinite(y).all() and y.abs().sum() > 0
+
+
+def test_the_queue_of_a_side_stream_is_kept(both, data):
+    """The input is written by slow work queued before the call, and overwritten right after it."""
+    torch = _torch_on_a_gpu()
+    x, w = (torch.from_numpy(d).cuda() for d in data)
+    big, stream = torch.randn(8192, 8192, device="cuda"), torch.cuda.Stream()
+    torch.cuda.synchronize()
+    for explicit in (False, True):
+        late = torch.full_like(x, float("nan"))
+        with torch.cuda.stream(stream):
+            big @ big
+            late.copy_(x)
+        if explicit:
+            # Torch's current stream is another one; DLPack makes this stream wait for it and no more.
+            out = torch.full((5, 32), float("nan"), device="cuda")
+            torch.cuda.current_stream().wait_stream(stream)
+            y = both(late, w, out=out, stream=stream.cuda_stream)
+        with torch.cuda.stream(stream):
+            y = y if explicit else both(late, w)
+            late.fill_(float("nan"))
+        stream.synchronize()
+        assert error(y.cpu().numpy(), layer_reference(*data)) < 1e-5
+
+
+def test_ten_thousand_calls_on_the_gpu_leak_nothing(both, data):
+    torch = _torch_on_a_gpu()
+    x, w = (torch.from_numpy(d).cuda() for d in data)
+
+    def calls(count):
+        for i in range(count):
+            both(x, w)
+            with pytest.raises(tricot.Error):
+                both(x, w.T)
+            if i % 100 == 0:
+                torch.cuda.synchronize()
+        torch.cuda.synchronize()
+        gc.collect()
+        torch.cuda.empty_cache()
+
+    calls(1000)
+    device, host = torch.cuda.mem_get_info()[0], resident_kib()
+    calls(10_000)
+    assert device - torch.cuda.mem_get_info()[0] < 1 << 21
+    assert resident_kib() - host < 4096
 
 
 def test_mixed_devices_are_refused(both, data):
@@ -130,3 +197,50 @@ def test_torch_ops_and_the_backend_on_the_gpu():
     x = torch.randn(32, 64, generator=generator).cuda()
     with torch.no_grad():
         assert error(torch.compile(model, backend="tricot")(x).cpu(), model(x).cpu()) < 1e-5
+
+
+@pytest.fixture
+def exact_eager():
+    """Eager without TF32, which is no reference."""
+    torch = _torch_on_a_gpu()
+    torch._dynamo.reset()
+    torch.manual_seed(5)
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    yield torch
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def test_resnet50_of_torchvision_matches_eager(exact_eager):
+    torch, models = exact_eager, pytest.importorskip("torchvision.models")
+    import tricot.torch as tt
+
+    model = models.resnet50().cuda().eval()
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    x = torch.randn(2, 3, 224, 224, device="cuda")
+    with torch.no_grad():
+        got, eager = torch.compile(model, backend="tricot")(x), model(x)
+    assert error(got.cpu(), eager.cpu()) < 2e-5
+    report = tt.reports()[-1]
+    assert len(report.subgraphs) == 1 and not report.left, str(report)
+
+
+def test_the_simplex_block_matches_eager_on_the_gpu(exact_eager):
+    torch = exact_eager
+    import tricot.torch as tt
+
+    block, x = simplex_block(torch, torch.float32)
+    block, x = block.cuda(), x.cuda()
+    with torch.no_grad():
+        assert error(torch.compile(block, backend="tricot")(x).cpu(), block(x).cpu()) < 1e-5
+    report = tt.reports()[-1]
+    assert len(report.subgraphs) == 1 and not report.left, str(report)
+    torch._dynamo.reset()
+    half = block.bfloat16()
+    with torch.no_grad():
+        got, eager = torch.compile(half, backend="tricot")(x), half(x)
+        exact = block.double()(x.double()).cpu()
+    assert error(got.float().cpu(), exact) < 1.3 * error(eager.float().cpu(), exact)

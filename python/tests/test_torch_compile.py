@@ -1,6 +1,5 @@
 """`torch.compile(backend="tricot")` on the CPU: models against eager, training, sizes that change, what is left to eager."""
 
-import importlib.util
 import logging
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import tricot.torch as tt  # noqa: E402
-from conftest import ROOT  # noqa: E402
+from conftest import simplex_block  # noqa: E402
 from torch import nn  # noqa: E402
 
 
@@ -69,17 +68,9 @@ def test_resnet50_matches_eager():
     assert len(report.subgraphs) == 1 and not report.left, str(report)
 
 
-def _simplex_block(dtype):
-    spec = importlib.util.spec_from_file_location("simplex", ROOT / "examples/simplex/export.py")
-    simplex = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(simplex)
-    block = simplex.SimplexBlock(width=64, heads=4, kv_heads=2, head_dim=16, windows=(12, 4), ffn=128)
-    return block.to(dtype).eval(), torch.randn(2, 24, 64)
-
-
 @torch.no_grad()
 def test_the_simplex_block_matches_eager():
-    block, x = _simplex_block(torch.float32)
+    block, x = simplex_block(torch, torch.float32)
     assert _error(_compile(block)(x), block(x)) < 1e-5
     report = tt.reports()[-1]
     assert len(report.subgraphs) == 1 and not report.left, str(report)
@@ -87,14 +78,14 @@ def test_the_simplex_block_matches_eager():
 
 @torch.no_grad()
 def test_the_simplex_block_in_bf16_is_as_near_to_float64_as_eager():
-    block, x = _simplex_block(torch.bfloat16)
+    block, x = simplex_block(torch, torch.bfloat16)
     got, eager = _compile(block)(x), block(x)
     exact = block.double()(x.double())
     assert _error(got, exact) < 1.3 * _error(eager, exact)
 
 
 def test_training_gives_the_gradients_of_eager():
-    block, x = _simplex_block(torch.float32)
+    block, x = simplex_block(torch, torch.float32)
     compiled = _compile(block)
     (compiled(x).square().mean()).backward()
     got = {name: p.grad.clone() for name, p in block.named_parameters()}

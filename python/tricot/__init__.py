@@ -12,6 +12,6 @@ from . import graph
 from ._compile import compile, load
 from ._error import Diagnostic, Error
 from ._module import Stages
-from ._native import Graph, Module, Value, __version__
+from ._native import Graph, Module, Value, __version__, address
 
-__all__ = ["Diagnostic", "Error", "Graph", "Module", "Stages", "Value", "__version__", "compile", "graph", "load"]
+__all__ = ["Diagnostic", "Error", "Graph", "Module", "Stages", "Value", "__version__", "address", "compile", "graph", "load"]

@@ -49,7 +49,7 @@ pub fn wheel() -> Outcome<PathBuf> {
     }
 }
 
-/// Builds the wheel, installs it into a fresh environment with NumPy and pytest, and runs its tests.
+/// Builds the wheel, installs it into a fresh environment with NumPy and pytest, and runs its tests and the benchmark's.
 pub fn test(extra: &[String]) -> Outcome {
     let wheel = wheel()?;
     let _ = fs::remove_dir_all(root().join("target/python/test"));
@@ -62,7 +62,9 @@ pub fn test(extra: &[String]) -> Outcome {
     if let Some(ptxas) = setup::setup()?.ptxas {
         tests.env("TRICOT_PTXAS", ptxas);
     }
-    check(tests)
+    check(tests)?;
+    // Those of the benchmark that need no torch; all of them where it is installed.
+    check(command(&python.to_string_lossy(), &["-m", "pytest", "-q", "-ra", "--rootdir", "bench/tests", "bench/tests"]))
 }
 
 /// Links the code generator: stripped, with lld, and with everything but the C library inside.
