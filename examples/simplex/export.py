@@ -58,7 +58,7 @@ class SimplexBlock(nn.Module):
             for project in (self.k1, self.k2, self.v1, self.v2)
         )
         logits = torch.einsum("bihd,bjhd,bkhd->bhijk", q, k1, k2) * self.head_dim**-0.5
-        at = torch.arange(x.shape[1])
+        at = torch.arange(x.shape[1], device=x.device)
         distance = at[:, None] - at[None, :]
         near = [(distance >= 0) & (distance < w) for w in self.windows]
         allowed = near[0][:, :, None] & near[1][:, None, :]

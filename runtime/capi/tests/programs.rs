@@ -23,6 +23,11 @@ impl Workshop {
 
     /// Compiles an example; warnings are errors.
     pub fn compile(&self, name: &str) -> PathBuf {
+        self.compile_with(name, &[])
+    }
+
+    /// The same with more words for the compiler.
+    fn compile_with(&self, name: &str, more: &[&str]) -> PathBuf {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let program = self.path(name);
         let out = Command::new("cc")
@@ -34,6 +39,7 @@ impl Workshop {
             .arg("-L")
             .arg(self.folder.path())
             .args(["-ltricot_runtime", "-lm", "-lpthread"])
+            .args(more)
             .arg(format!("-Wl,-rpath,{}", self.folder.path().display()))
             .output()
             .expect("cc is there");
@@ -110,4 +116,19 @@ fn a_program_says_what_is_wrong_with_its_bundle() {
         out.status.code() == Some(1) && text.contains("error[TC0701]") && text.contains("/nonexistent.tricot"),
         "{text}"
     );
+}
+
+/// On a GPU, with a bundle for it: `TRICOT_CUDA_BUNDLE` names one with code for cpu and sm_90a.
+#[test]
+fn the_gpu_example_runs_on_many_streams() {
+    let home = std::env::var("CUDA_HOME").unwrap_or_else(|_| "/usr/local/cuda".into());
+    let Some(bundle) = std::env::var_os("TRICOT_CUDA_BUNDLE") else {
+        println!("skipped: TRICOT_CUDA_BUNDLE names no bundle");
+        return;
+    };
+    let words = [format!("-I{home}/include"), format!("-L{home}/lib64/stubs"), "-lcuda".into()];
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let program = Workshop::new();
+    let text = succeeded(&Command::new(program.compile_with("streams", &words)).arg(bundle).output().unwrap());
+    assert!(text.starts_with("8 threads, 16 runs each, ") && text.contains(" bytes: equal; "), "{text}");
 }
