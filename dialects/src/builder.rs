@@ -2,6 +2,7 @@
 
 use crate::attr::Attrs;
 use crate::constant::{Constant, ConstantStore};
+use crate::custom::OpSet;
 use crate::graph::{Function, Module, Origin, Output, ValueId};
 use crate::op::{OpDef, OpView};
 use crate::registry;
@@ -16,6 +17,7 @@ pub struct Builder<'m> {
     pub function: &'m mut Function,
     pub constants: &'m mut ConstantStore,
     callees: Option<&'m IndexMap<String, Function>>,
+    ops: Option<&'m OpSet>,
     /// Attached to every node added.
     pub origin: Option<Arc<Origin>>,
 }
@@ -40,7 +42,8 @@ pub fn build_main(
     build: impl FnOnce(&mut Builder<'_>) -> Result<(), Diagnostic>,
 ) -> Result<(), Diagnostic> {
     let mut function = Function::new(Module::MAIN);
-    build(&mut Builder::new(&mut function, &mut module.constants).with_callees(&module.functions))?;
+    let builder = Builder::new(&mut function, &mut module.constants);
+    build(&mut builder.with_callees(&module.functions).with_ops(&module.ops))?;
     module.add_function(function);
     Ok(())
 }
@@ -48,12 +51,18 @@ pub fn build_main(
 impl<'m> Builder<'m> {
     /// A builder that appends to `function`.
     pub fn new(function: &'m mut Function, constants: &'m mut ConstantStore) -> Builder<'m> {
-        Builder { function, constants, callees: None, origin: None }
+        Builder { function, constants, callees: None, ops: None, origin: None }
     }
 
     /// Lets `core.call` see these functions.
     pub fn with_callees(mut self, callees: &'m IndexMap<String, Function>) -> Builder<'m> {
         self.callees = Some(callees);
+        self
+    }
+
+    /// Lets [`Builder::op`] find declared ops.
+    pub fn with_ops(mut self, ops: &'m OpSet) -> Builder<'m> {
+        self.ops = Some(ops);
         self
     }
 
@@ -74,8 +83,8 @@ impl<'m> Builder<'m> {
 
     /// Adds any op by name; all results.
     pub fn op(&mut self, name: &str, operands: &[ValueId], attrs: Attrs) -> Result<Vec<ValueId>, Diagnostic> {
-        let def =
-            registry::lookup(name).ok_or_else(|| Diagnostic::error("TC0103", format!("there is no op `{name}`")))?;
+        let def = self.ops.map_or_else(|| registry::lookup(name), |ops| ops.lookup(name));
+        let def = def.ok_or_else(|| Diagnostic::error("TC0103", format!("there is no op `{name}`")))?;
         self.call(def, operands, attrs)
     }
 
@@ -284,7 +293,7 @@ impl<'m> Builder<'m> {
                 node.attrs.clone(),
                 operands,
                 node.results.clone(),
-                node.origin.clone(),
+                node.origin.clone().or_else(|| self.origin.clone()),
             );
             for result in 0..node.results.len() as u32 {
                 image.insert(ValueId { node: id, result }, ValueId { node: new, result });

@@ -31,7 +31,9 @@ pub fn gradient(
         }
         let out = match (op.vjp, op.meaning) {
             (Some(vjp), _) => vjp(b, &attrs, &operands, &results, &incoming)?,
-            (None, Meaning::Decompose(_)) => through_decomposition(op, b, &attrs, &operands, &incoming)?,
+            (None, Meaning::Decompose(_) | Meaning::Declared(_)) => {
+                through_decomposition(op, b, &attrs, &operands, &incoming)?
+            }
             (None, Meaning::Primitive) => {
                 let d = Diagnostic::error("TC0117", format!("`{}` has no gradient", op.name));
                 return Err(match &b.function.node(id).origin {
@@ -57,8 +59,8 @@ pub fn through_decomposition(
     operands: &[ValueId],
     gradients: &[Option<ValueId>],
 ) -> Result<Vec<Option<ValueId>>, Diagnostic> {
-    let Meaning::Decompose(decompose) = op.meaning else { return Ok(vec![None; operands.len()]) };
-    let results = decompose(b, attrs, operands)?;
+    let Some(results) = op.decompose(b, attrs, operands) else { return Ok(vec![None; operands.len()]) };
+    let results = results?;
     let seeds: Vec<_> = results.iter().zip(gradients).filter_map(|(r, g)| g.map(|g| (*r, g))).collect();
     gradient(b, &seeds, operands)
 }

@@ -2,6 +2,7 @@
 
 use crate::attr::Attrs;
 use crate::constant::ConstantStore;
+use crate::custom::OpSet;
 use crate::op::OpDef;
 use crate::ty::TensorType;
 use indexmap::IndexMap;
@@ -242,6 +243,8 @@ impl Function {
 pub struct Module {
     pub name: String,
     pub symbols: SymbolTable,
+    /// Ops declared for this module, beside those of the registry.
+    pub ops: OpSet,
     pub functions: IndexMap<String, Function>,
     pub constants: ConstantStore,
 }

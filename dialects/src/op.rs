@@ -3,6 +3,7 @@
 use crate::attr::{Attr, AttrKind, Attrs};
 use crate::builder::Builder;
 use crate::constant::Constant;
+use crate::custom::CustomOp;
 use crate::graph::ValueId;
 use crate::ty::TensorType;
 use tricot_types::{Diagnostic, Poly};
@@ -31,8 +32,26 @@ pub struct AttrDef {
     pub name: &'static str,
     pub kind: AttrKind,
     /// `None`: the attribute must be given. Attributes at their default are not printed.
-    pub default: Option<fn() -> Attr>,
+    pub default: Option<DefaultAttr>,
     pub doc: &'static str,
+}
+
+/// The value of an attribute that is not given.
+#[derive(Clone, Copy)]
+pub enum DefaultAttr {
+    Make(fn() -> Attr),
+    /// Of an op declared while running.
+    Held(&'static Attr),
+}
+
+impl DefaultAttr {
+    /// The value.
+    pub fn value(self) -> Attr {
+        match self {
+            DefaultAttr::Make(make) => make(),
+            DefaultAttr::Held(value) => value.clone(),
+        }
+    }
 }
 
 /// A result's declaration.
@@ -61,6 +80,15 @@ pub enum Meaning {
     Primitive,
     /// A graph of simpler ops with the same meaning in exact arithmetic: gets the operands, returns the results.
     Decompose(fn(&mut Builder<'_>, &Attrs, &[ValueId]) -> Result<Vec<ValueId>, Diagnostic>),
+    /// The same, as a user's declaration says.
+    Declared(&'static CustomOp),
+}
+
+impl Meaning {
+    /// Whether a call means a graph of simpler ops.
+    pub fn is_graph(self) -> bool {
+        !matches!(self, Meaning::Primitive)
+    }
 }
 
 /// Arithmetic work of one call.
@@ -104,6 +132,28 @@ impl OpDef {
         self.name.split_once('.').map_or("", |(d, _)| d)
     }
 
+    /// Appends a graph of simpler ops that means one call, and gives its results; `None` for primitives.
+    pub fn decompose(
+        &self,
+        b: &mut Builder<'_>,
+        attrs: &Attrs,
+        operands: &[ValueId],
+    ) -> Option<Result<Vec<ValueId>, Diagnostic>> {
+        match self.meaning {
+            Meaning::Primitive => None,
+            Meaning::Decompose(meaning) => Some(meaning(b, attrs, operands)),
+            Meaning::Declared(op) => Some(op.expand(b, attrs, operands)),
+        }
+    }
+
+    /// The declaration, of an op that a user declared.
+    pub fn declaration(&self) -> Option<&'static CustomOp> {
+        match self.meaning {
+            Meaning::Declared(op) => Some(op),
+            Meaning::Primitive | Meaning::Decompose(_) => None,
+        }
+    }
+
     /// Smallest and largest number of operands (`None`: unlimited).
     pub fn operand_count(&self) -> (usize, Option<usize>) {
         let min = self.operands.iter().filter(|o| o.arity == Arity::One).count();
@@ -127,7 +177,7 @@ impl OpDef {
         for def in self.attrs {
             if attrs.get(def.name).is_none() {
                 match def.default {
-                    Some(default) => attrs.set(def.name, default()),
+                    Some(default) => attrs.set(def.name, default.value()),
                     None => return Err(format!("attribute `{}` ({}) is missing", def.name, kind_text(def.kind))),
                 }
             }
@@ -201,7 +251,7 @@ pub const fn required(name: &'static str, kind: AttrKind, doc: &'static str) -> 
 }
 /// Shorthand: an attribute with a default.
 pub const fn defaulted(name: &'static str, kind: AttrKind, default: fn() -> Attr, doc: &'static str) -> AttrDef {
-    AttrDef { name, kind, default: Some(default), doc }
+    AttrDef { name, kind, default: Some(DefaultAttr::Make(default)), doc }
 }
 /// Shorthand: a result.
 pub const fn result(name: &'static str, doc: &'static str) -> ResultDef {

@@ -67,12 +67,12 @@ fn op(d: &OpDef, out: &mut String) {
     for a in d.attrs {
         // The scalar functions have a table of their own.
         let kind = if d.name == "core.map" { "a scalar function".into() } else { kind_text(a.kind) };
-        let default = a.default.map(|f| format!("`{}`", default_text(&f()))).unwrap_or_else(|| "required".into());
+        let default = a.default.map(|f| format!("`{}`", default_text(&f.value()))).unwrap_or_else(|| "required".into());
         let _ = writeln!(out, "| `{}` | {} | {default} | {} |", a.name, cell(&kind), cell(a.doc));
     }
     let meaning = match d.meaning {
         Meaning::Primitive => "a primitive",
-        Meaning::Decompose(_) => "a graph of core ops",
+        Meaning::Decompose(_) | Meaning::Declared(_) => "a graph of core ops",
     };
     let gradient = if d.vjp.is_some() { "has a gradient" } else { "no gradient" };
     let _ = write!(out, "\nMeaning: {meaning}; {gradient}.\n");

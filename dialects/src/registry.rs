@@ -29,6 +29,11 @@ pub fn all() -> impl Iterator<Item = &'static OpDef> {
 
 /// The registered name closest to a misspelt one.
 pub fn suggest(name: &str) -> Option<&'static str> {
+    closest(name, all().map(|d| d.name))
+}
+
+/// The name closest to a misspelt one, if it is close.
+pub fn closest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
     let distance = |other: &str| {
         let (a, b): (Vec<_>, Vec<_>) = (name.chars().take(64).collect(), other.chars().collect());
         let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -42,5 +47,5 @@ pub fn suggest(name: &str) -> Option<&'static str> {
         }
         row[b.len()]
     };
-    all().map(|d| (distance(d.name), d.name)).min().filter(|(d, _)| *d <= 3).map(|(_, n)| n)
+    known.map(|n| (distance(n), n)).min().filter(|(d, _)| *d <= 3).map(|(_, n)| n)
 }

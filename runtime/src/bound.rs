@@ -375,7 +375,9 @@ fn gpu_param(
     Ok(match param {
         Param::Buffer(n) => BoundParam::Buffer(buffers[*n as usize]),
         Param::Symbol(n) => BoundParam::Value(symbols[*n as usize]),
-        Param::Value(p) => BoundParam::Value(p.eval(values).map_err(|e| too_big("a parameter", &e.to_string()))?),
+        Param::Value(p) | Param::Word(p) => {
+            BoundParam::Value(p.eval(values).map_err(|e| too_big("a parameter", &e.to_string()))?)
+        }
         Param::Scratch => BoundParam::Scratch,
         Param::TensorMap(map) => {
             let sizes =

@@ -32,6 +32,7 @@ fn device() -> bool {
 
 fn gpu(grid: &str, block: u32, params: Vec<Param>) -> GpuLaunch {
     GpuLaunch {
+        entry: String::new(),
         grid: [poly(grid), poly("1"), poly("1")],
         block: [block, 1, 1],
         cluster: [1, 1, 1],

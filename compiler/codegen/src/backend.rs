@@ -1,12 +1,13 @@
 //! [`Sm90Backend`]: kernel descriptions in, PTX, cubins and launches out.
 
 use crate::check::check;
+use crate::custom;
 use crate::ptxas::{self, Assembler};
 use crate::worker::{Emitted, Request, emit_all};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tricot_kernel::{Backend, CompileOptions, CompiledKernel, CompiledTarget, KernelDesc};
+use tricot_kernel::{Backend, Body, CompileOptions, CompiledKernel, CompiledTarget, KernelDesc};
 use tricot_plan::How;
 use tricot_types::Diagnostic;
 
@@ -34,23 +35,30 @@ impl Backend for Sm90Backend {
         if !malformed.is_empty() {
             return Err(malformed);
         }
+        // What came as code needs no emission.
+        let (given, described): (Vec<&KernelDesc>, Vec<&KernelDesc>) =
+            kernels.iter().partition(|k| matches!(k.body, Body::Custom(_)));
         let request = Request {
-            kernels: kernels.to_vec(),
+            kernels: described.iter().map(|k| (*k).clone()).collect(),
             symbols: options.symbols.clone(),
             want: options.want.iter().map(|s| s.to_string()).collect(),
             stop_after: options.stop_after.map(str::to_string),
         };
         let assembling = !matches!(options.stop_after, Some("mlir" | "llvm" | "ptx"));
         let assembler = if assembling { Some(Assembler::find().map_err(|d| vec![d])?) } else { None };
-        let emitted = emit_all(request);
-        let finished = in_parallel(&emitted, |at, result| {
+        let emitted = if described.is_empty() { vec![] } else { emit_all(request) };
+        let mut finished = in_parallel(&emitted, |at, result| {
             let emitted = result.as_ref().map_err(Clone::clone)?;
-            finish(&kernels[at], emitted, assembler, options)
+            finish(described[at], emitted, assembler, options)
         });
+        finished.extend(in_parallel(&given, |_, desc| match &desc.body {
+            Body::Custom(c) => custom::compile(desc, c, assembler, options),
+            _ => unreachable!("partitioned by this"),
+        }));
 
         let mut target = CompiledTarget { features: vec!["sm_90a".into()], ..CompiledTarget::default() };
         let mut problems = Vec::new();
-        for (desc, result) in kernels.iter().zip(finished) {
+        for (desc, result) in described.iter().chain(&given).zip(finished) {
             match result {
                 Ok((kernel, files)) => {
                     target.files.extend(files);

@@ -88,6 +88,7 @@ fn param_type(param: &Param) -> Ty {
     match param {
         Param::Buffer(_) | Param::Scratch => Ty::GLOBAL,
         Param::Symbol(_) | Param::Value(_) => Ty::I64,
+        Param::Word(_) => Ty::I32,
         Param::TensorMap(_) => Ty::PTR,
     }
 }
@@ -96,6 +97,7 @@ fn function_attrs<'n>(b: &Builder, desc: &KernelDesc, launch: &GpuLaunch) -> Vec
     let type_name = |p: &Param| match param_type(p).elem {
         Elem::Ptr(0) => "ptr",
         Elem::Ptr(_) => "ptr<1>",
+        _ if matches!(p, Param::Word(_)) => "i32",
         _ => "i64",
     };
     let types = launch.params.iter().map(type_name).collect::<Vec<_>>().join(", ");
@@ -106,7 +108,7 @@ fn function_attrs<'n>(b: &Builder, desc: &KernelDesc, launch: &GpuLaunch) -> Vec
             format!("{{llvm.noalias, llvm.align = 16 : i64{}}}", if read_only { ", llvm.readonly" } else { "" })
         }
         Param::Scratch => "{llvm.noalias, llvm.align = 256 : i64}".into(),
-        Param::Symbol(_) | Param::Value(_) => "{}".into(),
+        Param::Symbol(_) | Param::Value(_) | Param::Word(_) => "{}".into(),
         Param::TensorMap(_) => "{llvm.byval = !llvm.array<128 x i8>, llvm.align = 64 : i64, nvvm.grid_constant}".into(),
     });
     let threads: u32 = launch.block.iter().product();

@@ -8,6 +8,7 @@ pub mod attention;
 pub mod backend;
 pub mod check;
 pub mod contraction;
+mod custom;
 pub mod emit;
 pub mod eval;
 pub mod kernel;

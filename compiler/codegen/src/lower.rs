@@ -256,6 +256,7 @@ mod tests {
                 swizzle: Swizzle::None,
             };
             GpuLaunch {
+                entry: String::new(),
                 grid: [n.ceil_div(128), 1.into(), 1.into()],
                 block: [128, 1, 1],
                 cluster: [1, 1, 1],

@@ -108,20 +108,7 @@ impl Assembler {
     /// Assembles one kernel. Error-class remarks and spills above [`MAX_SPILL`] are errors that name the kernel.
     pub fn assemble(&self, kernel: &str, ptx: &str) -> Result<Assembled, Diagnostic> {
         let fail = |code, message: String| Diagnostic::error(code, message).at_name(format!("kernel `{kernel}`"), "");
-        let io = |e: std::io::Error| fail("TC0503", format!("ptxas could not be run: {e}"));
-        let dir = tempfile::tempdir().map_err(io)?;
-        std::fs::write(dir.path().join("kernel.ptx"), ptx).map_err(io)?;
-        // Relative names and a fixed option order: a cubin records the command line that made it.
-        let output = Command::new(&self.path)
-            .current_dir(dir.path())
-            .args(["-arch=sm_90a", "-O3", "-v", "kernel.ptx", "-o", "kernel.cubin"])
-            .output()
-            .map_err(io)?;
-        let log = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            let lines = log.lines().filter(|l| !l.trim().is_empty()).take(8);
-            return Err(lines.fold(fail("TC0503", "ptxas rejects the kernel".into()), |d, l| d.with_note(l)));
-        }
+        let (cubin, log) = self.run(kernel, ptx)?;
         let remarks: Vec<&str> = log.lines().filter(|l| ERROR_REMARKS.iter().any(|r| l.contains(r))).collect();
         if !remarks.is_empty() {
             let base = fail("TC0504", "ptxas could not keep the kernel's tensor-core schedule".into());
@@ -133,8 +120,32 @@ impl Assembler {
             let message = format!("the kernel spills {spilled} bytes of registers; the limit is {MAX_SPILL}");
             return Err(fail("TC0505", message).with_note(format!("{} registers a thread", usage.registers)));
         }
-        let cubin = std::fs::read(dir.path().join("kernel.cubin")).map_err(io)?;
         Ok(Assembled { cubin, usage })
+    }
+
+    /// Assembles PTX of somebody else's, whose registers are his own affair.
+    pub fn assemble_given(&self, kernel: &str, ptx: &str) -> Result<Vec<u8>, Diagnostic> {
+        Ok(self.run(kernel, ptx)?.0)
+    }
+
+    /// The cubin, and what ptxas says.
+    fn run(&self, kernel: &str, ptx: &str) -> Result<(Vec<u8>, String), Diagnostic> {
+        let fail = |message: String| Diagnostic::error("TC0503", message).at_name(format!("kernel `{kernel}`"), "");
+        let io = |e: std::io::Error| fail(format!("ptxas could not be run: {e}"));
+        let dir = tempfile::tempdir().map_err(io)?;
+        std::fs::write(dir.path().join("kernel.ptx"), ptx).map_err(io)?;
+        // Relative names and a fixed option order: a cubin records the command line that made it.
+        let output = Command::new(&self.path)
+            .current_dir(dir.path())
+            .args(["-arch=sm_90a", "-O3", "-v", "kernel.ptx", "-o", "kernel.cubin"])
+            .output()
+            .map_err(io)?;
+        let log = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let lines = log.lines().filter(|l| !l.trim().is_empty()).take(8);
+            return Err(lines.fold(fail("ptxas rejects the kernel".into()), |d, l| d.with_note(l)));
+        }
+        Ok((std::fs::read(dir.path().join("kernel.cubin")).map_err(io)?, log))
     }
 }
 

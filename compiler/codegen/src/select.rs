@@ -52,6 +52,7 @@ pub fn select(desc: &KernelDesc, symbols: &SymbolTable) -> Result<Box<dyn Family
             Body::Contraction(_) => "a contraction",
             Body::SparseContraction(_) => "a 2:4 contraction",
             Body::Attention(_) => "attention",
+            Body::Custom(_) => "code of the user's own",
         };
         Diagnostic::error("TC0507", format!("no sm_90a kernel family takes {anchor} of this form"))
             .at_name(format!("kernel `{}`", desc.name), "")

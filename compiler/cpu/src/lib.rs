@@ -130,6 +130,10 @@ fn compile_one(desc: &KernelDesc, machine: &Machine, options: &CompileOptions, t
             AttentionKind::Dot { .. } => attention::dot(desc, a, isa, text),
             AttentionKind::Trilinear { .. } => attention::trilinear(desc, a, isa, text),
         },
+        Body::Custom(c) => {
+            Err(Diagnostic::error("TC0690", format!("`{}` is code for {}, not for cpu", c.entry, c.target))
+                .at_name(format!("kernel `{}`", desc.name), ""))
+        }
     };
     compiled.map_err(|e| vec![e])
 }

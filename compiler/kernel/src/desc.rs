@@ -1,5 +1,6 @@
 //! The kernel description and its anchors.
 
+use crate::custom::Custom;
 use crate::expr::{ExprId, Exprs};
 use crate::index::{Index, LoopVar};
 use serde::{Deserialize, Serialize};
@@ -52,6 +53,8 @@ pub enum Body {
     SparseContraction(SparseContraction),
     /// Fused dot-product or trilinear attention.
     Attention(Attention),
+    /// Code of the user's own.
+    Custom(Custom),
 }
 
 /// A loop extent.

@@ -5,6 +5,7 @@
 //! crate knows no graph node, no target and no instruction.
 
 pub mod backend;
+pub mod custom;
 pub mod desc;
 pub mod expr;
 pub mod index;
@@ -15,6 +16,7 @@ pub mod verify;
 pub mod wire;
 
 pub use backend::{Backend, CompileOptions, CompiledKernel, CompiledTarget, KernelText};
+pub use custom::{Custom, CustomArgument, CustomCode};
 pub use desc::{
     Acc, Access, Attention, AttentionKind, Body, Buffer, Carry, Combine, Contraction, Extent, KernelDesc, Loop, Nest,
     Precision, SparseContraction, Stage, Store, View,

@@ -238,6 +238,7 @@ impl Display for KernelDesc {
                 writeln!(f, "  store {{{} }}", Stores(&c.stores))?;
             }
             Body::Attention(a) => attention(a, f)?,
+            Body::Custom(c) => c.fmt(f)?,
         }
         f.write_str("}\n")
     }
@@ -309,6 +310,19 @@ impl<'t> Reader<'t> {
     /// An error at the current place.
     pub fn fail<T>(&self, message: impl Into<String>) -> Read<T> {
         Err(ParseError { message: message.into(), offset: self.at })
+    }
+
+    /// Text between `"""` and `"""`.
+    pub fn fenced(&mut self) -> Read<&'t str> {
+        self.expect("\"\"\"")?;
+        let rest = &self.text[self.at..];
+        match rest.find("\"\"\"") {
+            Some(length) => {
+                self.at += length + 3;
+                Ok(&rest[..length])
+            }
+            None => self.fail("text that begins with `\"\"\"` has no end"),
+        }
     }
 
     /// Whether nothing is left.
@@ -613,6 +627,9 @@ impl<'t> Reader<'t> {
             self.expect("{")?;
             let stores = self.stores()?;
             return Ok(Body::SparseContraction(SparseContraction { batch, m, n, k, values, meta, b, acc, stores }));
+        }
+        if self.take("custom") {
+            return Ok(Body::Custom(self.custom()?));
         }
         self.expect("attention")?;
         Ok(Body::Attention(self.attention()?))

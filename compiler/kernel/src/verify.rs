@@ -2,6 +2,7 @@
 //!
 //! [`verify`] reports everything that is wrong. Descriptions come from schedule, or from a person's text.
 
+use crate::custom::{Custom, CustomArgument};
 use crate::desc::{Acc, Access, AttentionKind, Body, Combine, Extent, KernelDesc, Loop, Stage, Store, View};
 use crate::expr::{CastMode, Const, Expr, ExprId};
 use crate::index::{Index, LoopVar};
@@ -275,6 +276,7 @@ impl<'d> Verifier<'d> {
                 out.accs.insert((0, 0), c.acc);
                 self.stores(&c.stores, &out, "store");
             }
+            Body::Custom(c) => self.custom(c),
             Body::Attention(a) => {
                 for p in [&a.batch, &a.seq_q, &a.seq_k, &a.heads_q, &a.heads_kv] {
                     self.poly(p);
@@ -307,6 +309,32 @@ impl<'d> Verifier<'d> {
                     }
                 }
             }
+        }
+    }
+
+    fn custom(&mut self, c: &Custom) {
+        c.grid.iter().chain([&c.flops]).for_each(|p| self.poly(p));
+        let mut passed = vec![];
+        for a in &c.arguments {
+            match a {
+                CustomArgument::Buffer(at) if (*at as usize) < self.desc.buffers.len() => passed.push(*at),
+                CustomArgument::Buffer(at) => self.add("TC0410", format!("there is no buffer {at}")),
+                CustomArgument::Value { value, bytes } => {
+                    self.poly(value);
+                    if !matches!(bytes, 4 | 8) {
+                        self.add("TC0415", format!("a value of {bytes} bytes; 4 and 8 are possible"));
+                    }
+                }
+            }
+        }
+        for (at, buffer) in self.desc.buffers.iter().enumerate() {
+            if buffer.access != Access::Read && !passed.contains(&(at as u32)) {
+                self.add("TC0415", format!("buffer {at} is written, but the code gets no pointer to it"));
+            }
+        }
+        let products = [c.block, c.cluster].map(|n| n.iter().map(|v| u64::from(*v)).product::<u64>());
+        if products.contains(&0) || products[0] > 1024 || c.entry.is_empty() {
+            self.add("TC0415", format!("a launch of {:?} threads in clusters of {:?} blocks", c.block, c.cluster));
         }
     }
 

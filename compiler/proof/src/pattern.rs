@@ -68,7 +68,7 @@ impl Pattern {
             Pattern::Map(f, children) => bank.is_map(term, f) && Pattern::all(children, bank, term, with),
             Pattern::Op(name, children) => {
                 let plain = bank.def(term).is_some_and(|d| {
-                    d.attrs.iter().all(|a| a.default.is_some_and(|v| bank.attr(term, a.name) == Some(&v())))
+                    d.attrs.iter().all(|a| a.default.is_some_and(|v| bank.attr(term, a.name) == Some(&v.value())))
                 });
                 bank.is(term, name) && plain && Pattern::all(children, bank, term, with)
             }

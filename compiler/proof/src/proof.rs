@@ -7,7 +7,7 @@ use crate::format::{attr_exact, parse_attr};
 use crate::term::{Bank, Head, OpRef, TermId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tricot_dialects::{Constant, Hash, TensorType, registry};
+use tricot_dialects::{Constant, Hash, OpSet, TensorType, text};
 use tricot_types::{DType, Diagnostic, Poly, SymbolTable};
 
 /// One equation `from = to` by one rule.
@@ -70,6 +70,9 @@ pub struct ConstantText {
 pub struct Proof {
     pub version: u32,
     pub symbols: SymbolTable,
+    /// Declarations of the ops that a user declared, those used before those that use them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ops: Vec<String>,
     pub constants: Vec<ConstantText>,
     pub functions: Vec<FunctionProof>,
 }
@@ -103,6 +106,18 @@ impl Proof {
                     .with_help("verify with the program that wrote it"),
             ]),
         }
+    }
+
+    /// The declared ops; TC0311 for declarations that cannot be read.
+    pub fn op_set(&self) -> Result<OpSet, Vec<Diagnostic>> {
+        let mut ops = OpSet::default();
+        for declaration in &self.ops {
+            ops = text::parse_ops("the proof", declaration, &ops).map_err(|problems| {
+                let why = problems.first().map(|d| d.message.clone()).unwrap_or_default();
+                vec![Diagnostic::error("TC0311", format!("a declaration of the proof cannot be read: {why}"))]
+            })?;
+        }
+        Ok(ops)
     }
 
     /// Number of steps of all functions.
@@ -229,7 +244,7 @@ fn head_text(head: &Head) -> String {
     }
 }
 
-fn parse_head(text: &str) -> Result<Head, String> {
+fn parse_head(text: &str, ops: &OpSet) -> Result<Head, String> {
     let bad = || format!("`{text}` heads no term");
     if let Some(value) = text.strip_prefix('\'') {
         return Ok(Head::Attr(parse_attr(value)?));
@@ -244,7 +259,7 @@ fn parse_head(text: &str) -> Result<Head, String> {
         let ty = TypeText(dtype.into(), shape.into()).read()?;
         return Ok(Head::Input(at.parse().map_err(|_| bad())?, ty));
     }
-    Ok(Head::Op(OpRef(registry::lookup(text).ok_or_else(bad)?)))
+    Ok(Head::Op(OpRef(ops.lookup(text).ok_or_else(bad)?)))
 }
 
 /// Reads a function's terms into a bank; the term of every number.
@@ -255,7 +270,7 @@ pub fn read_terms(bank: &mut Bank, terms: &[TermText]) -> Result<Vec<TermId>, St
             .iter()
             .map(|c| out.get(*c as usize).copied().ok_or_else(|| format!("term {number} mentions term {c} before it")))
             .collect::<Result<Vec<_>, _>>()?;
-        out.push(bank.add(parse_head(head)?, children).map_err(|m| format!("term {number}: {m}"))?);
+        out.push(bank.add(parse_head(head, &bank.ops)?, children).map_err(|m| format!("term {number}: {m}"))?);
     }
     Ok(out)
 }

@@ -8,7 +8,7 @@ use indexmap::IndexSet;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use tricot_dialects::op::{OpDef, OpView};
-use tricot_dialects::{Attr, Attrs, Constant, ConstantStore, Function, Module, TensorType, ValueId, registry};
+use tricot_dialects::{Attr, Attrs, Constant, ConstantStore, Function, Module, OpSet, TensorType, ValueId};
 use tricot_types::{DType, Poly, SymbolTable};
 
 /// An op by reference, compared and ordered by name.
@@ -82,6 +82,8 @@ pub struct Bank {
     pub signatures: BTreeMap<String, Signature>,
     /// Promises about the sizes.
     pub symbols: SymbolTable,
+    /// The ops that terms may call.
+    pub ops: OpSet,
 }
 
 /// A function as terms.
@@ -97,7 +99,13 @@ impl Bank {
     pub fn new(module: &Module) -> Bank {
         let signatures =
             module.functions.iter().map(|(n, f)| (n.clone(), (f.input_types(), f.output_types()))).collect();
-        Bank { constants: module.constants.clone(), signatures, symbols: module.symbols.clone(), ..Bank::default() }
+        Bank {
+            constants: module.constants.clone(),
+            signatures,
+            symbols: module.symbols.clone(),
+            ops: module.ops.clone(),
+            ..Bank::default()
+        }
     }
 
     /// Number of terms.
@@ -255,7 +263,7 @@ impl Bank {
 
     /// Adds an op call with its attributes; defaults are filled in.
     pub fn op(&mut self, name: &str, attrs: Attrs, operands: &[TermId]) -> Result<TermId, String> {
-        let def = registry::lookup(name).ok_or_else(|| format!("there is no op `{name}`"))?;
+        let def = self.ops.lookup(name).ok_or_else(|| format!("there is no op `{name}`"))?;
         let attrs = def.complete(attrs)?;
         let mut children = vec![];
         for a in def.attrs {
@@ -381,7 +389,7 @@ impl Bank {
                     op.0.attrs
                         .iter()
                         .filter_map(|a| self.attr(id, a.name).map(|v| (a, v)))
-                        .filter(|(a, v)| a.default.is_none_or(|d| d() != **v))
+                        .filter(|(a, v)| a.default.is_none_or(|d| d.value() != **v))
                         .map(|(a, v)| format!("{} = {}", a.name, crate::format::attr_text(v)))
                         .collect();
                 let attrs = if attrs.is_empty() { String::new() } else { format!(" {{{}}}", attrs.join(", ")) };

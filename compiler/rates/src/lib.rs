@@ -7,6 +7,8 @@ use tricot_types::DType;
 /// Sustained rates of a target, in operations or bytes a second; sources: the H200 baselines of this project, and a desktop core.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Rates {
+    /// The target.
+    pub name: &'static str,
     /// Matrix products of 8-, 16- and 32-bit elements.
     product: [f64; 3],
     /// Elementwise operations.
@@ -24,6 +26,7 @@ impl Rates {
     pub fn named(name: &str) -> Rates {
         match name {
             "sm_90a" => Rates {
+                name: "sm_90a",
                 product: [1.1e15, 6.0e14, 4.0e13],
                 scalar: 1.5e13,
                 bandwidth: 4.0e12,
@@ -31,6 +34,7 @@ impl Rates {
                 sparse: 1.3,
             },
             _ => Rates {
+                name: "cpu",
                 product: [1.0e11, 6.0e10, 1.0e11],
                 scalar: 4.0e9,
                 bandwidth: 2.0e10,

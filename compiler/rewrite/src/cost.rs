@@ -32,7 +32,24 @@ pub fn seconds(bank: &Bank, term: TermId, constant: bool, target: &Rates) -> f64
             4.0 * TINY * operands + elements(term) / target.scalar
         }
         "core.call" => target.launch,
+        _ if def.declaration().is_some() => declared(bank, term, def, target),
         _ => anchor(bank, term, def, target, symbols),
+    }
+}
+
+/// Far more than anything else costs, so that the body is taken.
+const NEVER: f64 = 1e6;
+
+/// A declared op is worth its own kernel, where there is one for the target.
+fn declared(bank: &Bank, term: TermId, def: &'static OpDef, target: &Rates) -> f64 {
+    let operands: Vec<_> = bank.operands(term).iter().map(|o| bank.types(*o)[0].clone()).collect();
+    let Some(op) = def.declaration() else { return NEVER };
+    match op.kernel(target.name, &operands, &bank.attrs(term), &bank.symbols) {
+        Ok(call) => match call.kernel.microseconds {
+            Some(microseconds) => microseconds * 1e-6,
+            None => anchor(bank, term, def, target, &bank.symbols),
+        },
+        Err(_) => NEVER,
     }
 }
 

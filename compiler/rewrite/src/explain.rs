@@ -4,7 +4,7 @@ use crate::rules::attention;
 use crate::{Candidate, RewriteOptions, Rewritten, Winograd, internal, saturate};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use tricot_dialects::{Module, registry};
+use tricot_dialects::Module;
 use tricot_proof::{Bank, Mode, TermId};
 use tricot_rates::Rates;
 use tricot_types::Diagnostic;
@@ -53,9 +53,9 @@ pub fn explain(rewritten: &Rewritten, candidate: &Candidate) -> String {
 
 /// Why `op` does not occur in the rewritten module: the first condition each candidate fails, or what it lost to.
 pub fn why_not(module: &Module, op: &str, options: &RewriteOptions) -> Result<String, Vec<Diagnostic>> {
-    if registry::lookup(op).is_none() {
+    if module.ops.lookup(op).is_none() {
         let mut d = Diagnostic::error("TC0302", format!("there is no op `{op}`"));
-        if let Some(near) = registry::suggest(op) {
+        if let Some(near) = module.ops.suggest(op) {
             d = d.with_help(format!("did you mean `{near}`?"));
         }
         return Err(vec![d]);
@@ -82,6 +82,12 @@ pub fn why_not(module: &Module, op: &str, options: &RewriteOptions) -> Result<St
         let _ = writeln!(out, "@{}:", function.name);
         if have > 0 {
             let _ = writeln!(out, "  `{op}` is there, {have} times");
+            continue;
+        }
+        if let Some(term) =
+            terms.iter().find(|t| bank.is(**t, op) && bank.def(**t).is_some_and(|d| d.declaration().is_some()))
+        {
+            let _ = writeln!(out, "  {}\n    {}", bank.text(*term, 2), own_kernel(bank, *term, &options.target));
             continue;
         }
         if terms.iter().any(|t| bank.is(*t, op)) {
@@ -114,6 +120,27 @@ pub fn why_not(module: &Module, op: &str, options: &RewriteOptions) -> Result<St
         }
     }
     Ok(out)
+}
+
+/// Why a declared op is computed by its body.
+fn own_kernel(bank: &Bank, term: TermId, target: &str) -> String {
+    let operands: Vec<_> = bank.operands(term).iter().map(|o| bank.ty(*o).clone()).collect();
+    let op = bank.def(term).and_then(|d| d.declaration());
+    match op.map(|op| op.kernel(target, &operands, &bank.attrs(term), &bank.symbols)) {
+        Some(Ok(call)) => {
+            let said = match call.kernel.microseconds {
+                Some(us) => format!("{us} us by its author's word"),
+                None => "what its memory traffic takes".into(),
+            };
+            format!(
+                "kernel `{}` could compute it, in {said}; the body costs less here, fused with its neighbours \
+                 (`always = true` in the kernel's declaration settles it)",
+                call.kernel.entry
+            )
+        }
+        Some(Err(refusals)) if !refusals.is_empty() => format!("its body is taken: {}", refusals.join("; ")),
+        _ => format!("its body is taken: it has no kernel for {target}"),
+    }
 }
 
 /// The first condition a term fails for an op, if the term has its outline.

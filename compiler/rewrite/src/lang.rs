@@ -59,6 +59,8 @@ fn weight(head: &Head) -> u64 {
         Head::Attr(_) | Head::Get(_) => 0,
         // A constant says more than an input that always is that constant.
         Head::Input(..) => 2,
+        // Rules look for what a declared op means, not for its name.
+        Head::Op(op) if op.0.declaration().is_some() => 1 << 20,
         Head::Op(op) => match op.0.name {
             "core.constant" | "core.iota" | "core.size" => 1,
             "core.transpose" | "core.reshape" | "core.broadcast" | "core.slice" => 2,

@@ -250,6 +250,7 @@ pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, V
     // Candidate n takes each function's n-th choice, or its best where there are fewer.
     let many = outcomes.iter().map(|o| o.choices.len()).max().unwrap_or(1).min(options.candidates.max(1));
     let (mut candidates, mut written) = (vec![], BTreeMap::new());
+    let ops: Vec<String> = module.ops.used_by(module.functions.values()).declared().map(|op| op.text.clone()).collect();
     for n in 0..many {
         let mut out = Module { name: module.name.clone(), symbols: module.symbols.clone(), ..Module::default() };
         let chosen: Vec<&Choice> = outcomes.iter().map(|o| o.choices.get(n).unwrap_or(&o.choices[0])).collect();
@@ -257,11 +258,12 @@ pub fn rewrite(module: &Module, options: &RewriteOptions) -> Result<Rewritten, V
             out.add_function(choice.function.clone());
         }
         keep_constants(module, &outcomes, &mut out);
+        out.ops = module.ops.used_by(out.functions.values());
         let functions: Vec<FunctionProof> = chosen.iter().map(|c| c.proof.clone()).collect();
         let constants = prove::constants(&functions, outcomes.iter().map(|o| &o.constants), &mut written);
         candidates.push(Candidate {
             module: out,
-            proof: Proof { version: VERSION, symbols: module.symbols.clone(), constants, functions },
+            proof: Proof { version: VERSION, symbols: module.symbols.clone(), ops: ops.clone(), constants, functions },
             steps: chosen.iter().flat_map(|c| c.steps.clone()).collect(),
             lossy: chosen.iter().flat_map(|c| c.lossy.clone()).collect(),
             seconds: chosen.iter().map(|c| c.cost).collect(),

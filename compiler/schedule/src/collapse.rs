@@ -11,7 +11,7 @@ use tricot_types::Poly;
 pub fn collapse(lowered: Lowered) -> Lowered {
     // Dead expressions must not hold loops apart.
     let mut lowered = tidy(lowered);
-    if matches!(lowered.body, Body::Attention(_) | Body::SparseContraction(_)) {
+    if matches!(lowered.body, Body::Attention(_) | Body::SparseContraction(_) | Body::Custom(_)) {
         return lowered;
     }
     let mut indices: Vec<Index> = vec![];
@@ -116,7 +116,7 @@ fn renumber(body: &mut Body, map: &BTreeMap<ExprId, ExprId>, clean: &impl Fn(&In
             }
         }
         Body::Contraction(Contraction { a, b, .. }) => (*a, *b) = (map[a], map[b]),
-        Body::SparseContraction(_) | Body::Attention(_) => {}
+        Body::SparseContraction(_) | Body::Attention(_) | Body::Custom(_) => {}
     }
 }
 
@@ -134,7 +134,7 @@ fn visit_stores(body: &mut Body, visit: &mut dyn FnMut(&mut Store)) {
         }
         Body::Contraction(c) => c.stores.iter_mut().for_each(visit),
         Body::SparseContraction(c) => c.stores.iter_mut().for_each(visit),
-        Body::Attention(_) => {}
+        Body::Attention(_) | Body::Custom(_) => {}
     }
 }
 
@@ -152,7 +152,7 @@ fn visit_loops(body: &mut Body, visit: &mut dyn FnMut(&mut Vec<Loop>)) {
             }
         }
         Body::Contraction(c) => [&mut c.batch, &mut c.m, &mut c.n, &mut c.k].into_iter().for_each(visit),
-        Body::SparseContraction(_) | Body::Attention(_) => {}
+        Body::SparseContraction(_) | Body::Attention(_) | Body::Custom(_) => {}
     }
 }
 
@@ -179,7 +179,7 @@ fn tidy(mut lowered: Lowered) -> Lowered {
             }
         }
         Body::Contraction(c) => stack.extend([c.a, c.b]),
-        Body::SparseContraction(_) | Body::Attention(_) => return lowered,
+        Body::SparseContraction(_) | Body::Attention(_) | Body::Custom(_) => return lowered,
     }
     while let Some(e) = stack.pop() {
         if live.insert(e) {

@@ -110,8 +110,10 @@ impl Flattener<'_> {
                 self.constants = constants;
                 self.body(&function, &operands)?
             }
-            Meaning::Decompose(decompose) if !(self.keep)(node, &types) => {
-                let (function, constants) = self.expand(node, &types, decompose)?;
+            meaning if meaning.is_graph() && !(self.keep)(node, &types) => {
+                let (function, constants) = self.expand(node, &types, |b, attrs, operands| {
+                    node.op.decompose(b, attrs, operands).transpose().map(Option::unwrap_or_default)
+                })?;
                 self.constants = constants;
                 self.body(&function, &operands)?
             }

@@ -7,7 +7,7 @@ use crate::eval::{Stop, internal};
 use crate::flat::Flat;
 use crate::nest::{self, Before, Lowered, is_bijective_view};
 use crate::special;
-use crate::{attention, bag, collapse, contraction, sparse, winograd};
+use crate::{attention, bag, collapse, contraction, custom, sparse, winograd};
 use std::collections::{BTreeMap, BTreeSet};
 use tricot_dialects::{NodeId, ScalarFn, ValueId};
 use tricot_types::Diagnostic;
@@ -159,6 +159,7 @@ fn lower(flat: &Flat, stored: &BTreeSet<ValueId>, root: ValueId, pivot: Option<&
         None if attention::is_attention(name) => attention::lower(flat, stored, root),
         None if sparse::is_selection(name) => sparse::lower(flat, stored, root),
         None if bag::is_bag(name) => bag::lower(flat, stored, root),
+        None if custom::is_custom(flat.node(root)) => custom::lower(flat, stored, root),
         None => nest::lower(flat, stored, root, root),
     };
     lowered.map(collapse::collapse)
@@ -194,13 +195,16 @@ fn initially_stored(flat: &Flat, uses: &Uses) -> BTreeSet<ValueId> {
         let node = flat.function.node(*id);
         let results = (0..node.results.len() as u32).map(|result| ValueId { node: *id, result });
         for v in results {
-            if !computes(flat, v) || is_opaque(node.op.name) && uses.is_used(v) {
+            if !computes(flat, v) || (is_opaque(node.op.name) || custom::is_custom(node)) && uses.is_used(v) {
                 stored.insert(v);
                 // A kernel with several results writes the first ones in any case.
                 let first = ValueId { node: *id, result: 0 };
                 match node.op.name {
                     "sparse24.compress" => stored.extend([first, ValueId { node: *id, result: 1 }]),
                     name if attention::is_attention(name) => stored.extend([first]),
+                    _ if custom::is_custom(node) => {
+                        stored.extend((0..node.results.len() as u32).map(|result| ValueId { node: *id, result }));
+                    }
                     _ => {}
                 }
             }

@@ -10,6 +10,7 @@ mod collapse;
 mod contraction;
 mod coords;
 pub mod cost;
+mod custom;
 mod eval;
 mod flat;
 mod fold;
@@ -36,7 +37,7 @@ pub use work::work;
 use flat::Flat;
 use fold::Effort;
 use std::collections::BTreeMap;
-use tricot_dialects::{Constant, Module};
+use tricot_dialects::{Constant, Module, Node, TensorType};
 use tricot_kernel::{CompiledTarget, KernelDesc};
 use tricot_plan::{BufferId, Launch, Plan, PlanBuffer, Step};
 use tricot_rates::Rates;
@@ -120,7 +121,9 @@ pub fn estimate(module: &Module, options: &ScheduleOptions) -> Result<f64, Vec<D
 }
 
 fn scheduled(module: &Module, options: &ScheduleOptions, effort: Effort) -> Result<Schedule, Vec<Diagnostic>> {
-    let mut flat = flat::flatten(module, |node, types| options.fuse && group::keeps(node, types))?;
+    let own = |node: &Node, types: &[TensorType]| custom::keeps(node, types, &options.target, &module.symbols);
+    let keep = |node: &Node, types: &[TensorType]| options.fuse && (group::keeps(node, types) || own(node, types));
+    let mut flat = flat::flatten(module, keep)?;
     if options.target == "sm_90a" {
         widen::widen(&mut flat).map_err(|d| vec![d])?;
     }

@@ -151,6 +151,7 @@ impl Planner<'_> {
             Body::Contraction(_) => "contraction",
             Body::SparseContraction(_) => "sparse_contraction",
             Body::Attention(_) => "attention",
+            Body::Custom(_) => "custom",
         };
         let digest = blake3::hash(desc.to_string().as_bytes());
         desc.name = format!("{anchor}_{}", &digest.to_hex()[..12]);
@@ -284,6 +285,14 @@ fn symbols_of(desc: &KernelDesc) -> Vec<Symbol> {
                 .into_iter()
                 .for_each(|ls| loops(ls, &mut poly));
             stores(&c.stores, &mut poly);
+        }
+        Body::Custom(c) => {
+            c.grid.iter().chain([&c.flops]).for_each(&mut poly);
+            for a in &c.arguments {
+                if let tricot_kernel::CustomArgument::Value { value, .. } = a {
+                    poly(value);
+                }
+            }
         }
         Body::Attention(a) => {
             use tricot_kernel::{AttentionKind, View};

@@ -171,6 +171,7 @@ impl<'a, N: Number> Count<'a, N> {
             })),
             // The exponential of every logit, its maximum and its sum.
             Body::Attention(a) => self.pairs(a).times(self.number(SLOW + 2)),
+            Body::Custom(c) => self.size(&c.flops),
             _ => self.number(0),
         };
         arithmetic.plus(folded)
@@ -180,7 +181,7 @@ impl<'a, N: Number> Count<'a, N> {
     pub fn products(&self) -> Option<(N, DType)> {
         let exprs = &self.desc.exprs;
         match &self.desc.body {
-            Body::Nest(_) => None,
+            Body::Nest(_) | Body::Custom(_) => None,
             Body::Contraction(c) => {
                 let points = self.points_of(c.batch.iter().chain(&c.m).chain(&c.n).chain(&c.k));
                 Some((points.times(self.number(2)), exprs[c.a].dtype))
@@ -285,6 +286,11 @@ impl<'a, N: Number> Count<'a, N> {
                     }
                 }
             }
+            Body::Custom(_) => {
+                for (at, b) in (0u32..).zip(&self.desc.buffers) {
+                    touch(at, self.product(b.shape.iter().map(|d| self.size(d))));
+                }
+            }
             _ => {}
         }
         self.sum(touched.into_iter().map(|(buffer, elements)| {
@@ -314,7 +320,7 @@ fn loops(body: &Body) -> Vec<&Loop> {
         }
         Body::Contraction(c) => c.batch.iter().chain(&c.m).chain(&c.n).chain(&c.k).collect(),
         Body::SparseContraction(c) => c.batch.iter().chain([&c.m, &c.k]).chain(&c.n).collect(),
-        Body::Attention(_) => vec![],
+        Body::Attention(_) | Body::Custom(_) => vec![],
     }
 }
 
@@ -328,7 +334,7 @@ fn around(body: &Body, stage: u32) -> Vec<LoopVar> {
         },
         Body::Contraction(c) => vars(c.batch.iter().chain(&c.m).chain(&c.n).collect()),
         Body::SparseContraction(c) => vars(c.batch.iter().chain([&c.m]).chain(&c.n).collect()),
-        Body::Attention(_) => vec![],
+        Body::Attention(_) | Body::Custom(_) => vec![],
     }
 }
 
@@ -344,7 +350,7 @@ fn stores(body: &Body) -> impl Iterator<Item = &Store> {
             .collect(),
         Body::Contraction(c) => vec![&c.stores],
         Body::SparseContraction(c) => vec![&c.stores],
-        Body::Attention(_) => vec![],
+        Body::Attention(_) | Body::Custom(_) => vec![],
     };
     stages.into_iter().flatten()
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use tricot_dialects::core::Einsum;
-use tricot_dialects::{
-    Attr, Attrs, Builder, ConstantStore, Function, Meaning, Module, Node, OpDef, TensorType, ValueId,
-};
+use tricot_dialects::{Attr, Attrs, Builder, ConstantStore, Function, Module, Node, OpDef, TensorType, ValueId};
 use tricot_types::{Bindings, DType, Diagnostic, Poly};
 
 /// A result of a call: (call, result number).
@@ -165,14 +163,13 @@ impl Lowering<'_> {
             let callee = callee.ok_or_else(|| Diagnostic::error("TC0110", format!("there is no function @{name}")))?;
             return self.function(callee, &operands);
         }
-        if let Meaning::Decompose(decompose) = node.op.meaning
-            && !DIRECT.contains(&node.op.name)
-        {
+        if node.op.meaning.is_graph() && !DIRECT.contains(&node.op.name) {
             let mut body = Function::new("body");
             let mut b = Builder::new(&mut body, &mut self.program.constants);
             let inputs: Vec<_> =
                 types.iter().enumerate().map(|(i, t)| b.input(&format!("i{i}"), (*t).clone())).collect();
-            for (i, value) in decompose(&mut b, &node.attrs, &inputs)?.into_iter().enumerate() {
+            let results = node.op.decompose(&mut b, &node.attrs, &inputs).transpose()?.unwrap_or_default();
+            for (i, value) in results.into_iter().enumerate() {
                 b.output(&format!("o{i}"), value);
             }
             return self.function(&body, &operands);

@@ -9,6 +9,10 @@ pub enum Kind {
     Word,
     /// `%name` or `%0`.
     Value,
+    /// `$name`: an attribute of the op that is being declared.
+    Attr,
+    /// `"""…"""`, whatever is inside: the code of a kernel.
+    Raw,
     /// Digits, with a fraction or exponent for floats; no sign.
     Number,
     /// `"…"` with Rust escapes.
@@ -55,12 +59,27 @@ pub fn lex(text: &str) -> Vec<Token> {
                 at += 1;
             }
             Kind::Word
-        } else if b == b'%' {
+        } else if b == b'%' || b == b'$' {
             at += 1;
             while at < bytes.len() && word(bytes[at]) {
                 at += 1;
             }
-            if at > start + 1 { Kind::Value } else { Kind::Bad }
+            match b {
+                _ if at == start + 1 => Kind::Bad,
+                b'%' => Kind::Value,
+                _ => Kind::Attr,
+            }
+        } else if bytes[at..].starts_with(b"\"\"\"") {
+            match text[at + 3..].find("\"\"\"") {
+                Some(length) => {
+                    at += length + 6;
+                    Kind::Raw
+                }
+                None => {
+                    at = bytes.len();
+                    Kind::Bad
+                }
+            }
         } else if b.is_ascii_digit() {
             while at < bytes.len() && (word(bytes[at]) || bytes[at] == b'.') {
                 at += 1;

@@ -11,11 +11,13 @@
 //! }
 //! ```
 
+mod declare;
 mod lexer;
 mod mlir;
 mod parse;
 mod print;
 
+pub use declare::{Template, parse_ops};
 pub use mlir::print_mlir;
-pub use parse::{MAX_TEXT_BYTES, parse};
+pub use parse::{MAX_TEXT_BYTES, parse, parse_with};
 pub use print::print;

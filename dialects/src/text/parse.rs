@@ -3,9 +3,9 @@
 use super::lexer::{Kind, Token, lex, unquote};
 use crate::attr::{Attr, AttrKind, Attrs};
 use crate::constant::{Constant, ConstantStore, Hash};
+use crate::custom::{Generics, OpSet};
 use crate::graph::{Function, Module, Origin, Output, ValueId};
 use crate::op::{OpDef, OpView, kind_text};
-use crate::registry;
 use crate::ty::{Encoding, TensorType};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -19,25 +19,31 @@ const MAX_CONSTANT_ELEMENTS: u64 = 1 << 24;
 /// More diagnostics than this are not collected.
 const MAX_PROBLEMS: usize = 50;
 
-type Fallible<T> = Result<T, Diagnostic>;
+pub(super) type Fallible<T> = Result<T, Diagnostic>;
 
 /// Reads a module. `constants` resolves `blake3<…>` references; what is used is copied into the module.
 pub fn parse(name: &str, text: &str, constants: &ConstantStore) -> Result<Module, Vec<Diagnostic>> {
+    parse_with(name, text, constants, &OpSet::default())
+}
+
+/// As [`parse`], with ops declared elsewhere; those that are used become the module's.
+pub fn parse_with(
+    name: &str,
+    text: &str,
+    constants: &ConstantStore,
+    library: &OpSet,
+) -> Result<Module, Vec<Diagnostic>> {
     if text.len() > MAX_TEXT_BYTES {
         let message = format!("{name} holds {} bytes, more than the limit of {MAX_TEXT_BYTES}", text.len());
         return Err(vec![Diagnostic::error("TC0100", message)]);
     }
     let source = Arc::new(Source { name: name.into(), text: text.into() });
-    let mut parser = Parser {
-        source: &source,
-        tokens: lex(text),
-        at: 0,
-        known: constants,
-        module: Module::default(),
-        problems: vec![],
-    };
-    parser.file();
-    let Parser { module, mut problems, .. } = parser;
+    let mut parser = Parser::new(&source, lex(text), constants);
+    parser.module.ops = library.clone();
+    parser.items(&["module", "symbol", "func", "op"]);
+    let Parser { mut module, mut problems, .. } = parser;
+    let own = module.ops.clone();
+    module.ops = own.kept(library, module.functions.values());
     if problems.is_empty() {
         problems = crate::verify::verify(&module).err().unwrap_or_default();
     }
@@ -45,28 +51,36 @@ pub fn parse(name: &str, text: &str, constants: &ConstantStore) -> Result<Module
 }
 
 /// A constant as written, before its type is known.
-enum Literal {
+pub(super) enum Literal {
     Dense(Vec<String>),
     Splat(String),
     Stored(Hash),
     Named(String),
 }
 
-struct Parser<'a> {
-    source: &'a Arc<Source>,
-    tokens: Vec<Token>,
-    at: usize,
+pub(super) struct Parser<'a> {
+    pub(super) source: &'a Arc<Source>,
+    pub(super) tokens: Vec<Token>,
+    pub(super) at: usize,
     known: &'a ConstantStore,
-    module: Module,
-    problems: Vec<Diagnostic>,
+    pub(super) module: Module,
+    pub(super) problems: Vec<Diagnostic>,
+    /// What names stand for in the body of a declaration.
+    pub(super) generics: Option<Generics>,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(source: &'a Arc<Source>, tokens: Vec<Token>, known: &'a ConstantStore) -> Parser<'a> {
+        Parser { source, tokens, at: 0, known, module: Module::default(), problems: vec![], generics: None }
+    }
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> &Token {
+    pub(super) fn peek(&self) -> &Token {
         &self.tokens[self.at]
     }
 
-    fn slice(&self, span: &Range<usize>) -> &str {
+    pub(super) fn slice(&self, span: &Range<usize>) -> &str {
         &self.source.text[span.clone()]
     }
 
@@ -74,27 +88,27 @@ impl Parser<'_> {
         self.slice(&self.peek().span)
     }
 
-    fn next(&mut self) -> Token {
+    pub(super) fn next(&mut self) -> Token {
         let token = self.tokens[self.at].clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
     }
 
-    fn error(&self, code: &'static str, message: impl Into<String>, span: Range<usize>) -> Diagnostic {
+    pub(super) fn error(&self, code: &'static str, message: impl Into<String>, span: Range<usize>) -> Diagnostic {
         Diagnostic::error(code, message).at_text(self.source, span, "")
     }
 
-    fn unexpected<T>(&self, wanted: &str) -> Fallible<T> {
+    pub(super) fn unexpected<T>(&self, wanted: &str) -> Fallible<T> {
         let token = self.peek();
         let found = if token.kind == Kind::End { "the end of the text".into() } else { format!("`{}`", self.text()) };
         Err(self.error("TC0101", format!("expected {wanted}, found {found}"), token.span.clone()))
     }
 
-    fn is(&self, text: &str) -> bool {
+    pub(super) fn is(&self, text: &str) -> bool {
         self.text() == text && matches!(self.peek().kind, Kind::Punct | Kind::Word)
     }
 
-    fn eat(&mut self, text: &str) -> bool {
+    pub(super) fn eat(&mut self, text: &str) -> bool {
         let hit = self.is(text);
         if hit {
             self.next();
@@ -102,11 +116,11 @@ impl Parser<'_> {
         hit
     }
 
-    fn expect(&mut self, text: &str) -> Fallible<Token> {
+    pub(super) fn expect(&mut self, text: &str) -> Fallible<Token> {
         if self.is(text) { Ok(self.next()) } else { self.unexpected(&format!("`{text}`")) }
     }
 
-    fn kind(&mut self, kind: Kind, what: &str) -> Fallible<String> {
+    pub(super) fn kind(&mut self, kind: Kind, what: &str) -> Fallible<String> {
         if self.peek().kind != kind {
             return self.unexpected(what);
         }
@@ -114,20 +128,26 @@ impl Parser<'_> {
         Ok(self.slice(&span).to_string())
     }
 
-    fn string(&mut self) -> Fallible<String> {
+    pub(super) fn string(&mut self) -> Fallible<String> {
         let span = self.peek().span.clone();
         let raw = self.kind(Kind::Str, "a string")?;
         unquote(&raw).ok_or_else(|| self.error("TC0101", "the string holds an unknown escape", span))
     }
 
     /// `@word` or `@"any text"`, the `@` included.
-    fn at_name(&mut self) -> Fallible<String> {
+    pub(super) fn at_name(&mut self) -> Fallible<String> {
         self.expect("@")?;
         if self.peek().kind == Kind::Str { self.string() } else { self.kind(Kind::Word, "a name") }
     }
 
-    fn integer(&mut self) -> Fallible<i64> {
+    pub(super) fn integer(&mut self) -> Fallible<i64> {
         let span = self.peek().span.clone();
+        if self.peek().kind == Kind::Attr {
+            return match self.attr_value()? {
+                Attr::Int(v) => Ok(v),
+                _ => Err(self.error("TC0110", "the attribute is no integer", span)),
+            };
+        }
         let negative = self.eat("-");
         let digits = self.kind(Kind::Number, "an integer")?;
         let text = format!("{}{digits}", if negative { "-" } else { "" });
@@ -136,18 +156,23 @@ impl Parser<'_> {
 
     // ---- file structure -----------------------------------------------------------------------
 
-    fn file(&mut self) {
+    /// Everything up to the end of the text; `allowed` names what may stand there.
+    pub(super) fn items(&mut self, allowed: &[&str]) {
         while self.peek().kind != Kind::End && self.problems.len() < MAX_PROBLEMS {
             let result = match self.text() {
+                word if !allowed.contains(&word) => {
+                    let words: Vec<String> = allowed.iter().map(|w| format!("`{w}`")).collect();
+                    self.unexpected(&words.join(" or "))
+                }
                 "module" => self.module_header(),
                 "symbol" => self.symbol(),
-                "func" => self.function(),
-                _ => self.unexpected("`module`, `symbol` or `func`"),
+                "op" => self.declaration(),
+                _ => self.function(),
             };
             if let Err(problem) = result {
                 self.problems.push(problem);
                 self.next();
-                while !matches!(self.text(), "module" | "symbol" | "func") && self.peek().kind != Kind::End {
+                while !(self.peek().line_start && allowed.contains(&self.text())) && self.peek().kind != Kind::End {
                     self.next();
                 }
             }
@@ -220,11 +245,19 @@ impl Parser<'_> {
             }
         }
         self.expect("{")?;
+        self.block(&mut function, &mut values)?;
+        self.module.add_function(function);
+        Ok(())
+    }
+
+    /// Statements up to the closing brace.
+    pub(super) fn block(&mut self, function: &mut Function, values: &mut BTreeMap<String, ValueId>) -> Fallible<()> {
+        let span = self.peek().span.clone();
         let mut returned = false;
         while !self.is("}") && self.peek().kind != Kind::End && self.problems.len() < MAX_PROBLEMS {
             let result = match self.is("return") {
-                true => self.outputs(&mut function, &values).map(|()| returned = true),
-                false => self.statement(&mut function, &mut values),
+                true => self.outputs(function, values).map(|()| returned = true),
+                false => self.statement(function, values),
             };
             if let Err(problem) = result {
                 // A use of something that failed to parse is no news.
@@ -241,7 +274,6 @@ impl Parser<'_> {
         if !returned && self.problems.is_empty() {
             return Err(self.error("TC0101", format!("@{} has no `return`", function.name), span));
         }
-        self.module.add_function(function);
         Ok(())
     }
 
@@ -280,9 +312,9 @@ impl Parser<'_> {
         self.expect("=")?;
         let op_span = self.peek().span.clone();
         let op_name = self.kind(Kind::Word, "an op such as `core.map`")?;
-        let Some(def) = registry::lookup(&op_name) else {
+        let Some(def) = self.module.ops.lookup(&op_name) else {
             let problem = self.error("TC0103", format!("there is no op `{op_name}`"), op_span);
-            return Err(match registry::suggest(&op_name) {
+            return Err(match self.module.ops.suggest(&op_name) {
                 Some(near) => problem.with_help(format!("did you mean `{near}`?")),
                 None => problem,
             });
@@ -306,6 +338,9 @@ impl Parser<'_> {
         let operand_types: Vec<_> = operands.iter().map(|v: &ValueId| function.ty(*v).clone()).collect();
         let attrs =
             def.complete(attrs).map_err(|m| self.error("TC0110", format!("`{op_name}`: {m}"), op_span.clone()))?;
+        if self.generics.is_some() && def.name == "core.call" {
+            return Err(self.error("TC0122", "the body of a declared op calls no function", op_span));
+        }
         // Calls are checked by the verifier, when all functions are known.
         if def.name != "core.call" {
             let constant = match attrs.get("value") {
@@ -329,7 +364,9 @@ impl Parser<'_> {
         let line = before.matches('\n').count() + 1;
         let column = op_span.start - before.rfind('\n').map_or(0, |i| i + 1) + 1;
         let origin = Origin { file: self.source.name.clone(), node: format!("{line}:{column}"), op: op_name };
-        let node = function.add_node(def, attrs, operands, types, Some(Arc::new(origin)));
+        // What a body computes comes from its call.
+        let origin = if self.generics.is_some() { None } else { Some(Arc::new(origin)) };
+        let node = function.add_node(def, attrs, operands, types, origin);
         let is_number = |n: &str| n.bytes().all(|b| b.is_ascii_digit());
         let names = results.iter().map(|(n, _)| if is_number(&n[1..]) { String::new() } else { n[1..].to_string() });
         function.node_mut(node).names = names.collect();
@@ -343,9 +380,18 @@ impl Parser<'_> {
 
     // ---- types and attributes -----------------------------------------------------------------
 
-    fn dtype(&mut self) -> Fallible<DType> {
+    pub(super) fn dtype(&mut self) -> Fallible<DType> {
         let span = self.peek().span.clone();
+        if self.peek().kind == Kind::Attr {
+            return match self.attr_value()? {
+                Attr::DType(dtype) => Ok(dtype),
+                _ => Err(self.error("TC0102", "the attribute is no element type", span)),
+            };
+        }
         let word = self.kind(Kind::Word, "an element type")?;
+        if let Some(dtype) = self.generics.as_ref().and_then(|g| g.dtypes.get(&word)) {
+            return Ok(*dtype);
+        }
         word.parse().map_err(|_| {
             let all: Vec<_> = DType::ALL.iter().map(|d| d.name()).collect();
             self.error("TC0102", format!("`{word}` is no element type"), span)
@@ -390,7 +436,7 @@ impl Parser<'_> {
     }
 
     /// A polynomial: everything up to `,`, `]`, `}` or `>` outside parentheses.
-    fn poly(&mut self) -> Fallible<Poly> {
+    pub(super) fn poly(&mut self) -> Fallible<Poly> {
         let start = self.peek().span.start;
         let (mut end, mut depth) = (start, 0);
         while self.peek().kind != Kind::End {
@@ -402,13 +448,32 @@ impl Parser<'_> {
             }
             end = self.next().span.end;
         }
-        self.source.text[start..end].parse().map_err(|e: tricot_types::ParsePolyError| {
+        let poly: Poly = self.source.text[start..end].parse().map_err(|e: tricot_types::ParsePolyError| {
             let at = (start + e.offset).min(end);
             self.error("TC0101", format!("bad size: {}", e.message), at..end.max(at))
-        })
+        })?;
+        let Some(generics) = &self.generics else { return Ok(poly) };
+        let mut unknown = None;
+        poly.visit_symbols(&mut |s| {
+            if !generics.sizes.contains_key(s) {
+                unknown = Some(s.clone());
+            }
+        });
+        match unknown {
+            None => Ok(poly.substitute(&generics.sizes)),
+            Some(s) => Err(self.error("TC0113", format!("`{s}` is no size of the op's operands"), start..end)),
+        }
     }
 
-    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Fallible<T>) -> Fallible<Vec<T>> {
+    /// `$name`: the value an attribute of a declared op has in this call.
+    fn attr_value(&mut self) -> Fallible<Attr> {
+        let span = self.next().span;
+        let name = self.slice(&span)[1..].to_string();
+        let value = self.generics.as_ref().and_then(|g| g.attrs.get(&name)).cloned();
+        value.ok_or_else(|| self.error("TC0104", format!("there is no attribute `${name}` here"), span))
+    }
+
+    pub(super) fn list<T>(&mut self, item: impl Fn(&mut Self) -> Fallible<T>) -> Fallible<Vec<T>> {
         self.expect("[")?;
         let mut out = vec![];
         while !self.eat("]") {
@@ -420,13 +485,55 @@ impl Parser<'_> {
         Ok(out)
     }
 
-    fn number_text(&mut self) -> Fallible<String> {
+    pub(super) fn number_text(&mut self) -> Fallible<String> {
         let sign = if self.eat("-") { "-" } else { "" };
+        if self.peek().kind == Kind::Attr {
+            let span = self.peek().span.clone();
+            let text = match self.attr_value()? {
+                Attr::Float(bits) => super::print::float_text(f64::from_bits(bits)),
+                Attr::Int(v) => v.to_string(),
+                Attr::Bool(v) => v.to_string(),
+                _ => return Err(self.error("TC0110", "the attribute is no number", span)),
+            };
+            return Ok(match text.strip_prefix('-') {
+                Some(positive) if sign == "-" => positive.to_string(),
+                _ => format!("{sign}{text}"),
+            });
+        }
         if self.is("inf") || self.is("nan") || self.is("true") || self.is("false") {
             let span = self.next().span;
             return Ok(format!("{sign}{}", self.slice(&span)));
         }
         Ok(format!("{sign}{}", self.kind(Kind::Number, "a number")?))
+    }
+
+    /// The value of an attribute that is no constant.
+    pub(super) fn plain_attr(&mut self, kind: AttrKind) -> Fallible<Attr> {
+        let span = self.peek().span.clone();
+        Ok(match kind {
+            AttrKind::Int if self.peek().kind == Kind::Attr => self.attr_value()?,
+            AttrKind::Int => self.integer()?.into(),
+            AttrKind::Float => {
+                let text = self.number_text()?;
+                let v: f64 =
+                    text.parse().map_err(|_| self.error("TC0101", format!("`{text}` is no float"), span.clone()))?;
+                v.into()
+            }
+            AttrKind::Bool => match self.text() {
+                "true" | "false" => {
+                    let token = self.next();
+                    (self.slice(&token.span) == "true").into()
+                }
+                _ => return self.unexpected("true or false"),
+            },
+            AttrKind::Str | AttrKind::Word(_) => self.string()?.into(),
+            AttrKind::DType => self.dtype()?.into(),
+            AttrKind::Dim => self.poly()?.into(),
+            AttrKind::Dims => self.list(Self::poly)?.into(),
+            AttrKind::Ints => self.list(Self::integer)?.into(),
+            AttrKind::Function => self.at_name()?.into(),
+            AttrKind::Constant => return self.unexpected("no constant"),
+        })
     }
 
     #[allow(clippy::type_complexity)]
@@ -445,28 +552,7 @@ impl Parser<'_> {
             };
             self.expect("=")?;
             let span = self.peek().span.clone();
-            let value: Attr = match attr.kind {
-                AttrKind::Int => self.integer()?.into(),
-                AttrKind::Float => {
-                    let text = self.number_text()?;
-                    let v: f64 = text
-                        .parse()
-                        .map_err(|_| self.error("TC0101", format!("`{text}` is no float"), span.clone()))?;
-                    v.into()
-                }
-                AttrKind::Bool => match self.text() {
-                    "true" | "false" => {
-                        let token = self.next();
-                        (self.slice(&token.span) == "true").into()
-                    }
-                    _ => return self.unexpected("true or false"),
-                },
-                AttrKind::Str | AttrKind::Word(_) => self.string()?.into(),
-                AttrKind::DType => self.dtype()?.into(),
-                AttrKind::Dim => self.poly()?.into(),
-                AttrKind::Dims => self.list(Self::poly)?.into(),
-                AttrKind::Ints => self.list(Self::integer)?.into(),
-                AttrKind::Function => self.at_name()?.into(),
+            let value = match attr.kind {
                 AttrKind::Constant => {
                     literal = Some((attr.name, self.literal()?));
                     if !self.eat(",") && !self.is("}") {
@@ -474,6 +560,11 @@ impl Parser<'_> {
                     }
                     continue;
                 }
+                // Numbers may also be part of a larger form, so those see the attribute's value themselves.
+                AttrKind::Str | AttrKind::Word(_) | AttrKind::Bool if self.peek().kind == Kind::Attr => {
+                    self.attr_value()?
+                }
+                kind => self.plain_attr(kind)?,
             };
             if !value.fits(attr.kind) {
                 let message = format!("attribute `{name}` must be {}", kind_text(attr.kind));

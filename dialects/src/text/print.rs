@@ -10,7 +10,8 @@ use tricot_types::SymbolInfo;
 /// Constants of at most this many elements are written out.
 const DENSE_LIMIT: u64 = 32;
 
-/// Prints a module. Weights appear by hash; keep the module's constants beside the text to parse it back.
+/// Prints a module. Weights appear by hash; keep the module's constants beside the text to parse it back. Declared ops appear as
+/// they were written.
 pub fn print(module: &Module) -> String {
     let mut out = String::new();
     writeln!(out, "module @{}", quoted_unless_word(&module.name)).expect("writing to a string");
@@ -29,6 +30,9 @@ pub fn print(module: &Module) -> String {
         }
         let fields = if fields.is_empty() { String::new() } else { format!(" {{{}}}", fields.join(", ")) };
         writeln!(out, "symbol {symbol}{fields}").expect("writing to a string");
+    }
+    for op in module.ops.declared() {
+        let _ = write!(out, "\n{}\n", op.text);
     }
     for function in module.functions.values() {
         out.push('\n');
@@ -74,7 +78,7 @@ fn print_node(module: &Module, function: &Function, id: NodeId, names: &BTreeMap
     let mut attrs = vec![];
     for (name, value) in node.attrs.iter() {
         let def = node.op.attr(name);
-        if def.and_then(|d| d.default).is_some_and(|d| d() == *value) {
+        if def.and_then(|d| d.default).is_some_and(|d| d.value() == *value) {
             continue;
         }
         attrs.push(format!("{name} = {}", attr_text(module, value, def.map(|d| d.kind))));

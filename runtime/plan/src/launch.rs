@@ -89,6 +89,9 @@ pub struct CpuLaunch {
 /// A grid launch. Sizes may be polynomials over the kernel's own symbols.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct GpuLaunch {
+    /// The function's name in the code; the kernel's where empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entry: String,
     pub grid: [Poly; 3],
     pub block: [u32; 3],
     /// Cluster size; `[1, 1, 1]` for none.
@@ -115,6 +118,8 @@ pub enum Param {
     Symbol(u32),
     /// A 64-bit integer computed from the kernel's symbols.
     Value(Poly),
+    /// A 32-bit value: the low half of this.
+    Word(Poly),
     /// A 64-bit device pointer to the scratch memory.
     Scratch,
     /// A 128-byte CUtensorMap by value (64-byte aligned), encoded at bind.

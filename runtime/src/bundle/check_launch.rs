@@ -83,7 +83,7 @@ fn check_gpu(place: &str, launch: &Launch, gpu: &GpuLaunch, known: &BTreeSet<&Sy
             Param::Symbol(n) if *n as usize >= launch.symbols.len() => {
                 p.add(place, format!("parameter {i} is symbol {n} of {}", launch.symbols.len()));
             }
-            Param::Value(value) => p.poly(place, value, known),
+            Param::Value(value) | Param::Word(value) => p.poly(place, value, known),
             Param::TensorMap(map) => check_map(&format!("parameter {i} of {place}"), launch, map, known, p),
             Param::Buffer(_) | Param::Symbol(_) | Param::Scratch => {}
         }

@@ -152,7 +152,8 @@ fn load_kernel(
     }
     let mut function = std::ptr::null_mut();
     let missing = || Diagnostic::error("TC0825", format!("the code of kernel `{kernel}` has no such entry point"));
-    let name = CString::new(kernel).map_err(|_| missing())?;
+    let entry = if gpu.entry.is_empty() { kernel } else { &gpu.entry };
+    let name = CString::new(entry).map_err(|_| missing())?;
     // SAFETY: the module is loaded and the name ends with a zero byte.
     let result = unsafe { sys::cuModuleGetFunction(&mut function, module, name.as_ptr()) };
     let loaded = Kernel { module, function, shared: DEFAULT_SHARED };
@@ -190,7 +191,12 @@ fn prepare(context: &Context, loaded: &mut Kernel, kernel: &str, gpu: &GpuLaunch
             _ => break,
         }
     }
-    let want: Vec<usize> = gpu.params.iter().map(|p| if matches!(p, Param::TensorMap(_)) { 128 } else { 8 }).collect();
+    let size = |p: &Param| match p {
+        Param::TensorMap(_) => 128,
+        Param::Word(_) => 4,
+        Param::Buffer(_) | Param::Symbol(_) | Param::Value(_) | Param::Scratch => 8,
+    };
+    let want: Vec<usize> = gpu.params.iter().map(size).collect();
     if have == want {
         return Ok(());
     }

@@ -98,6 +98,7 @@ impl Dot {
         params.extend((0..desc.symbols.len() as u32).map(Param::Symbol));
         let blocks = a.seq_q.ceil_div(i64::from(QUERIES)) * a.heads_q.clone() * a.batch.clone();
         let launch = GpuLaunch {
+            entry: String::new(),
             grid: [blocks, Poly::constant(1), Poly::constant(1)],
             block: [THREADS, 1, 1],
             cluster: [1, 1, 1],

@@ -123,6 +123,7 @@ impl Trilinear {
         params.extend((0..desc.symbols.len() as u32).map(Param::Symbol));
         let blocks = seq.clone() * Poly::constant(i64::from(head_tiles)) * a.heads_kv.clone() * a.batch.clone();
         let launch = GpuLaunch {
+            entry: String::new(),
             grid: [blocks, Poly::constant(1), Poly::constant(1)],
             block: [THREADS, 1, 1],
             cluster: [1, 1, 1],

@@ -59,6 +59,7 @@ impl Contract {
         params.extend((0..desc.buffers.len() as u32).map(Param::Buffer));
         params.extend((0..desc.symbols.len() as u32).map(Param::Symbol));
         let launch = GpuLaunch {
+            entry: String::new(),
             grid: [blocks(plan, config), Poly::constant(1), Poly::constant(1)],
             block: [THREADS, 1, 1],
             cluster: [1, 1, 1],

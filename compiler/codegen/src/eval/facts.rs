@@ -25,7 +25,7 @@ fn all_loops(desc: &KernelDesc) -> Vec<&Loop> {
         }
         Body::Contraction(c) => c.batch.iter().chain(&c.m).chain(&c.n).chain(&c.k).collect(),
         Body::SparseContraction(c) => c.batch.iter().chain([&c.m, &c.k]).chain(&c.n).collect(),
-        Body::Attention(_) => vec![],
+        Body::Attention(_) | Body::Custom(_) => vec![],
     }
 }
 

@@ -50,6 +50,7 @@ pub(crate) fn plain_params(desc: &KernelDesc) -> Vec<Param> {
 /// A launch of `blocks` one-dimensional blocks with [`plain_params`].
 pub(crate) fn plain_launch(desc: &KernelDesc, blocks: Poly, threads: u32, shared_bytes: u32) -> GpuLaunch {
     GpuLaunch {
+        entry: String::new(),
         grid: [blocks, 1.into(), 1.into()],
         block: [threads, 1, 1],
         cluster: [1, 1, 1],

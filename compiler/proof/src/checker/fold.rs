@@ -4,7 +4,6 @@ use crate::rules::Ground;
 use crate::term::{Bank, Head, TermId};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tricot_dialects::op::Meaning;
 use tricot_dialects::{Attr, Attrs, Builder, Constant, Function, Module, Output, ValueId};
 use tricot_reference::{Mode, Options, evaluate};
 
@@ -146,16 +145,18 @@ pub fn map_broadcast(bank: &mut Bank, g: &Ground<'_>) -> Result<(), String> {
 /// The terms an op call decomposes into; none for primitives.
 pub fn decompose(bank: &mut Bank, call: TermId) -> Result<Vec<TermId>, String> {
     let Some(def) = bank.def(call) else { return Err("only op calls decompose".into()) };
-    let Meaning::Decompose(meaning) = def.meaning else { return Err(format!("`{}` is a primitive", def.name)) };
+    if !def.meaning.is_graph() {
+        return Err(format!("`{}` is a primitive", def.name));
+    }
     let operands = bank.operands(call).to_vec();
     let attrs = bank.attrs(call);
     let mut function = Function::new("meaning");
     let inputs: Vec<_> =
         operands.iter().enumerate().map(|(i, t)| function.add_input(i.to_string(), bank.ty(*t).clone())).collect();
     let mut constants = std::mem::take(&mut bank.constants);
-    let results = meaning(&mut Builder::new(&mut function, &mut constants), &attrs, &inputs);
+    let results = def.decompose(&mut Builder::new(&mut function, &mut constants), &attrs, &inputs);
     bank.constants = constants;
-    let results = results.map_err(|d| d.message)?;
+    let results = results.transpose().map_err(|d| d.message)?.unwrap_or_default();
     let mut image: BTreeMap<_, TermId> = inputs.into_iter().zip(operands).collect();
     for id in function.order() {
         let node = function.node(id);

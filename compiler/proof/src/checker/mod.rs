@@ -38,6 +38,7 @@ fn verify_both(proof: &Proof, source: Option<&Module>, result: Option<&Module>) 
     let mut problems = vec![];
     let mut bank = Bank::default();
     bank.symbols = proof.symbols.clone();
+    bank.ops = proof.op_set()?;
     for c in &proof.constants {
         match c.read() {
             Ok((_, _, Some(constant))) => {
@@ -56,6 +57,13 @@ fn verify_both(proof: &Proof, source: Option<&Module>, result: Option<&Module>) 
                 problems.push(Diagnostic::error("TC0311", format!("constant {hash} has another type in the proof")));
             }
             bank.constants.add(constant.clone());
+        }
+        for op in bank.ops.declared() {
+            let own = module.ops.declared().find(|o| o.name == op.name);
+            if own.is_some_and(|o| o.key != op.key) {
+                let message = format!("`{}` is declared otherwise in the proof than in the module", op.name);
+                problems.push(Diagnostic::error("TC0311", message));
+            }
         }
         if module.symbols != proof.symbols {
             problems.push(Diagnostic::error("TC0311", "the proof promises other sizes than the module"));

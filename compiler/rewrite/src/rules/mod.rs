@@ -15,13 +15,17 @@ mod tests;
 
 use crate::RewriteOptions;
 use crate::lang::{Found, Graph};
-use tricot_dialects::{Attr, Attrs, Function, Hash, Module};
+use tricot_dialects::{Attr, Attrs, CustomOp, Function, Hash, Module, TensorType};
+use tricot_proof::checker::fold::decompose;
 use tricot_proof::pattern::Substitution;
 use tricot_proof::rules::{Domain, PATTERNS};
 use tricot_proof::{Bank, Head, TermId};
 
 /// All equations that begin at this term.
 pub fn find(bank: &mut Bank, term: TermId, options: &RewriteOptions) -> Vec<Found> {
+    if let Some(op) = bank.def(term).and_then(|def| def.declaration()) {
+        return declared(bank, term, op, &options.target);
+    }
     if bank.types(term).len() != 1 {
         return vec![];
     }
@@ -35,6 +39,19 @@ pub fn find(bank: &mut Bank, term: TermId, options: &RewriteOptions) -> Vec<Foun
     fold::find(bank, term, &mut out);
     out.retain(|f| f.from != f.to && bank.types(f.from) == bank.types(f.to));
     out
+}
+
+/// A declared op is its body, result by result.
+fn declared(bank: &mut Bank, call: TermId, op: &CustomOp, target: &str) -> Vec<Found> {
+    let types: Vec<TensorType> = bank.operands(call).iter().map(|o| bank.ty(*o).clone()).collect();
+    // Where its author wants the kernel whatever it costs, there is nothing to weigh.
+    if op.kernel(target, &types, &bank.attrs(call), &bank.symbols).is_ok_and(|call| call.kernel.always) {
+        return vec![];
+    }
+    let Ok(parts) = decompose(bank, call) else { return vec![] };
+    let results =
+        (0u32..).zip(parts).filter_map(|(at, part)| Some(Found::new("definition", bank.get(call, at).ok()?, part)));
+    results.collect()
 }
 
 fn patterns(bank: &mut Bank, term: TermId) -> Vec<Found> {

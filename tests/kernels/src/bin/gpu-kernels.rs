@@ -176,7 +176,7 @@ fn run(folder: &Path, case: &Case, name: &str) -> Result<Result<f64, String>, St
             match p {
                 Param::Buffer(b) => slot.0[0] = buffers[*b as usize].pointer,
                 Param::Symbol(s) => slot.0[0] = case.bindings[&case.desc.symbols[*s as usize]] as u64,
-                Param::Value(v) => slot.0[0] = size(v)? as u64,
+                Param::Value(v) | Param::Word(v) => slot.0[0] = size(v)? as u64,
                 Param::Scratch => slot.0[0] = scratch.pointer,
                 Param::TensorMap(map) => slot.0 = encode(map, buffers[map.buffer as usize].pointer, &case.bindings)?,
             }
