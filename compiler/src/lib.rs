@@ -20,5 +20,5 @@ pub use cache::Cache;
 pub use options::Options;
 pub use pipeline::{Compiled, Compiler, TargetResult};
 pub use report::Report;
-pub use source::Source;
+pub use source::{Source, read_library};
 pub use stage::Stage;

@@ -1,7 +1,7 @@
 //! Reading a model: ONNX or graph text, told apart by its name; and the text of a schedule.
 
 use std::path::{Path, PathBuf};
-use tricot_dialects::{ConstantStore, Module};
+use tricot_dialects::{ConstantStore, Module, OpSet};
 use tricot_import::ImportOptions;
 use tricot_schedule::Schedule;
 use tricot_types::{Bindings, Diagnostic};
@@ -12,18 +12,20 @@ pub struct Source {
     pub path: PathBuf,
     /// safetensors files that graph text may refer to; a file of the same stem beside the text is found without being named.
     pub weights: Vec<PathBuf>,
+    /// Declared ops that the model may use beside its own.
+    pub library: OpSet,
 }
 
 impl Source {
     /// A model file.
     pub fn new(path: impl Into<PathBuf>) -> Source {
-        Source { path: path.into(), weights: vec![] }
+        Source { path: path.into(), weights: vec![], library: OpSet::default() }
     }
 
     /// Reads and verifies the model.
     pub fn load(&self) -> Result<Module, Vec<Diagnostic>> {
         match self.is_onnx() {
-            true => self.import(ImportOptions::default()),
+            true => self.import(ImportOptions { library: self.library.clone(), ..ImportOptions::default() }),
             false => self.load_text(),
         }
     }
@@ -32,10 +34,10 @@ impl Source {
     pub fn load_bytes(&self, bytes: &[u8], sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
         let name = self.path.display().to_string();
         if self.is_onnx() {
-            return Source::load_onnx_bytes(bytes.to_vec(), &name, sizes);
+            return Source::load_onnx_bytes(bytes.to_vec(), &name, sizes, &self.library);
         }
         let text = std::str::from_utf8(bytes).map_err(|e| vec![not_text(&name, e)])?;
-        let mut module = tricot_dialects::text::parse(&name, text, &self.constants()?)?;
+        let mut module = tricot_dialects::text::parse_with(&name, text, &self.constants()?, &self.library)?;
         crate::specialise::specialise(&mut module, sizes)?;
         Ok(module)
     }
@@ -44,7 +46,7 @@ impl Source {
     /// that break a promise.
     pub fn load_at(&self, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
         match self.is_onnx() {
-            true => onnx_at(sizes, |options| self.import(options)),
+            true => onnx_at(sizes, &self.library, |options| self.import(options)),
             false => {
                 let mut module = self.load_text()?;
                 crate::specialise::specialise(&mut module, sizes)?;
@@ -54,8 +56,15 @@ impl Source {
     }
 
     /// The same for an ONNX model in memory; `name` stands for its file in messages.
-    pub fn load_onnx_bytes(bytes: Vec<u8>, name: &str, sizes: &Bindings) -> Result<Module, Vec<Diagnostic>> {
-        onnx_at(sizes, |options| Ok(outlined(tricot_import::import_onnx_bytes(bytes.clone(), name, &options)?)))
+    pub fn load_onnx_bytes(
+        bytes: Vec<u8>,
+        name: &str,
+        sizes: &Bindings,
+        library: &OpSet,
+    ) -> Result<Module, Vec<Diagnostic>> {
+        onnx_at(sizes, library, |options| {
+            Ok(outlined(tricot_import::import_onnx_bytes(bytes.clone(), name, &options)?))
+        })
     }
 
     /// Reads and checks a schedule's text.
@@ -74,7 +83,7 @@ impl Source {
 
     fn load_text(&self) -> Result<Module, Vec<Diagnostic>> {
         let text = self.text("models are *.onnx or graph text (*.tri)")?;
-        tricot_dialects::text::parse(&self.path.display().to_string(), &text, &self.constants()?)
+        tricot_dialects::text::parse_with(&self.path.display().to_string(), &text, &self.constants()?, &self.library)
     }
 
     fn text(&self, help: &str) -> Result<String, Vec<Diagnostic>> {
@@ -110,9 +119,11 @@ impl Source {
 /// An ONNX model at given sizes.
 fn onnx_at(
     sizes: &Bindings,
+    library: &OpSet,
     import: impl Fn(ImportOptions) -> Result<Module, Vec<Diagnostic>>,
 ) -> Result<Module, Vec<Diagnostic>> {
-    match import(ImportOptions::default()) {
+    let plain = ImportOptions { library: library.clone(), ..ImportOptions::default() };
+    match import(plain.clone()) {
         Ok(mut module) => {
             crate::specialise::specialise(&mut module, sizes)?;
             Ok(module)
@@ -120,10 +131,22 @@ fn onnx_at(
         // Some ONNX ops can be imported at known sizes only.
         Err(problems) if problems.iter().any(|p| matches!(p.code, "TC0209" | "TC0210")) => {
             let set = sizes.iter().map(|(symbol, value)| (symbol.name().to_string(), *value)).collect();
-            import(ImportOptions { set, ..ImportOptions::default() })
+            import(ImportOptions { set, ..plain })
         }
         Err(problems) => Err(problems),
     }
+}
+
+/// Files of declared ops, each of which may use those before it.
+pub fn read_library(files: &[PathBuf]) -> Result<OpSet, Vec<Diagnostic>> {
+    let mut library = OpSet::default();
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|e| vec![unreadable(file, &e)])?;
+        let name = file.display().to_string();
+        let text = std::str::from_utf8(&bytes).map_err(|e| vec![not_text(&name, e)])?;
+        library = tricot_dialects::text::parse_ops(&name, text, &library)?;
+    }
+    Ok(library)
 }
 
 /// Repeated blocks become functions, so that each is rewritten once.

@@ -1,5 +1,6 @@
 //! Tests of the dialects crate, one binary.
 
+mod custom;
 mod generated;
 mod hostile;
 mod ops;

@@ -7,6 +7,7 @@ use crate::attrs;
 use crate::dlpack::{After, View};
 use crate::error::{Outcome, entry};
 use crate::module::{Module, Settings};
+use crate::ops;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tricot_compiler::Source;
 use tricot_dialects::builder::Builder;
-use tricot_dialects::{Constant, ConstantStore, Function, Output, TensorType, ValueId, registry, text};
+use tricot_dialects::{Constant, ConstantStore, Function, OpDef, Output, TensorType, ValueId, text};
 use tricot_types::{Bindings, Diagnostic, Poly, Symbol, SymbolInfo};
 
 /// A graph of tensor ops, grown op by op.
@@ -72,6 +73,26 @@ impl Graph {
         run(&mut builder)
     }
 
+    /// The definition of an op: the registry's, one this graph has used, or one registered since.
+    fn known_op(&self, name: &str) -> Outcome<&'static OpDef> {
+        let module = &mut self.state().module;
+        if let Some(def) = module.ops.lookup(name) {
+            return Ok(def);
+        }
+        let def = ops::registered().lookup(name).ok_or_else(|| {
+            Diagnostic::error("TC0103", format!("there is no op `{name}`"))
+                .with_help("docs/reference/ops.md lists all ops; `tricot.register_op` adds your own")
+        })?;
+        let clash = |name: &str| {
+            Diagnostic::error("TC0121", format!("this graph has used another `{name}`"))
+                .with_help("it was registered again since; begin a new graph")
+        };
+        let scope = def.declaration().map(|op| op.scope.clone()).unwrap_or_default();
+        module.ops.merge(&scope).map_err(clash)?;
+        module.ops.insert(def);
+        Ok(def)
+    }
+
     fn ids(slf: &Bound<'_, Graph>, values: &[PyRef<'_, Value>]) -> Outcome<Vec<ValueId>> {
         let own = |v: &PyRef<'_, Value>| match v.graph.is(slf) {
             true => Ok(v.id),
@@ -118,7 +139,8 @@ impl Graph {
     ) -> PyResult<Graph> {
         entry(py, || {
             let symbols = bindings(symbols)?;
-            Ok(Graph::of(py.detach(|| Source { path, weights }.load_at(&symbols))?))
+            let source = Source { path, weights, library: ops::registered() };
+            Ok(Graph::of(py.detach(|| source.load_at(&symbols))?))
         })
     }
 
@@ -129,7 +151,7 @@ impl Graph {
         entry(py, || {
             let bytes = model.to_vec();
             let symbols = bindings(symbols)?;
-            Ok(Graph::of(py.detach(|| Source::load_onnx_bytes(bytes, name, &symbols))?))
+            Ok(Graph::of(py.detach(|| Source::load_onnx_bytes(bytes, name, &symbols, &ops::registered()))?))
         })
     }
 
@@ -139,7 +161,7 @@ impl Graph {
     fn from_text(py: Python<'_>, text: &str, name: &str, symbols: BTreeMap<String, i64>) -> PyResult<Graph> {
         entry(py, || {
             let symbols = bindings(symbols)?;
-            let mut module = text::parse(name, text, &ConstantStore::default())?;
+            let mut module = text::parse_with(name, text, &ConstantStore::default(), &ops::registered())?;
             tricot_compiler::specialise::specialise(&mut module, &symbols)?;
             Ok(Graph::of(module))
         })
@@ -222,13 +244,10 @@ impl Graph {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
         entry(py, || {
-            let def = registry::lookup(op).ok_or_else(|| {
-                Diagnostic::error("TC0103", format!("there is no op `{op}`"))
-                    .with_help("docs/reference/ops.md lists all ops")
-            })?;
+            let this = slf.get();
+            let def = this.known_op(op)?;
             let operands = Graph::ids(slf, &values(operands)?)?;
             let attrs = attrs::attributes(def, attributes)?;
-            let this = slf.get();
             let ids = this.build(|b| Ok(b.call(def, &operands, attrs)?))?;
             let wrap = |id| Bound::new(py, Value { graph: slf.clone().unbind(), id }).map(Bound::into_any);
             match ids[..] {

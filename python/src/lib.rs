@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod graph;
 mod module;
+mod ops;
 mod stages;
 
 use pyo3::prelude::*;
@@ -24,5 +25,6 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<module::Module>()?;
     module.add_function(wrap_pyfunction!(module::open, module)?)?;
     module.add_function(wrap_pyfunction!(dlpack::address, module)?)?;
+    module.add_function(wrap_pyfunction!(ops::register, module)?)?;
     Ok(())
 }

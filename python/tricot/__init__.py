@@ -12,6 +12,10 @@ from . import graph
 from ._compile import compile, load
 from ._error import Diagnostic, Error
 from ._module import Stages
+from ._ops import define_op, kernel, register_op
 from ._native import Graph, Module, Value, __version__, address
 
-__all__ = ["Diagnostic", "Error", "Graph", "Module", "Stages", "Value", "__version__", "address", "compile", "graph", "load"]
+__all__ = [
+    "Diagnostic", "Error", "Graph", "Module", "Stages", "Value", "__version__", "address", "compile", "define_op", "graph", "kernel",
+    "load", "register_op",
+]

@@ -139,6 +139,9 @@ class Module:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the `.tricot` bundle, all of it or nothing."""
 
+def register(declarations: str, name: str = "<declaration>") -> list[str]:
+    """See `tricot.register_op`."""
+
 def address(tensor: Any) -> int:
     """Where a call reads or writes a tensor: the address of its first element, whose memory is used in place. `tensor` is anything with
     `__dlpack__`, or a capsule; TC0840 otherwise."""

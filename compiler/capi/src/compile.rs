@@ -9,6 +9,7 @@ use tricot_capi::bundle::TricotBundle;
 use tricot_capi::error::{TricotError, c_string, guard};
 use tricot_capi::options::{TricotCancel, check_size};
 use tricot_compiler::{Cache, Compiler, Options, Report, Source, cache, dump, error};
+use tricot_dialects::OpSet;
 use tricot_kernel::Backend;
 use tricot_runtime::Bundle;
 use tricot_types::stop::{Stop, within};
@@ -60,6 +61,9 @@ pub struct TricotCompileOptions {
     pub cache: *const c_char,
     /// Most bytes of bundles the folder keeps, 0 for 4 GiB. Those used longest ago go first.
     pub cache_limit: u64,
+    /// Declarations of ops that the model may use, as graph text (`op @dialect.name(…) { … }`, with kernels where there are any);
+    /// null for none. A node `name` of the ONNX domain `dialect` is a call of such an op.
+    pub ops: *const c_char,
 }
 
 /// What C asked for, read and checked.
@@ -67,6 +71,7 @@ struct Request {
     options: Options,
     symbols: Bindings,
     weights: Vec<std::path::PathBuf>,
+    library: OpSet,
     stop: Stop,
     progress: TricotProgressCallback,
     progress_user: *mut c_void,
@@ -89,6 +94,7 @@ unsafe fn read(options: *const TricotCompileOptions) -> Result<Request, Vec<Diag
         options: Options::default(),
         symbols: Bindings::new(),
         weights: vec![],
+        library: OpSet::default(),
         stop: Stop::new(|| None),
         progress: None,
         progress_user: std::ptr::null_mut(),
@@ -116,6 +122,10 @@ unsafe fn read(options: *const TricotCompileOptions) -> Result<Request, Vec<Diag
         request.symbols = bindings(given.symbols, given.symbol_count)?;
         let weights = texts(given.weights, given.weight_count, "options.weights")?;
         request.weights = weights.into_iter().map(Into::into).collect();
+        if !given.ops.is_null() {
+            let declarations = text(given.ops, "options.ops")?;
+            request.library = tricot_dialects::text::parse_ops("options.ops", declarations, &OpSet::default())?;
+        }
         if !given.cache.is_null() {
             let limit = if given.cache_limit == 0 { cache::DEFAULT_LIMIT } else { given.cache_limit };
             request.cache = Some(Cache::open(text(given.cache, "options.cache")?, limit)?);
@@ -160,12 +170,12 @@ fn compile(
     name: &str,
     load: impl FnOnce(&Source, &Bindings) -> Result<tricot_dialects::Module, Vec<Diagnostic>>,
 ) -> Result<TricotBundle, Vec<Diagnostic>> {
-    let Request { options, symbols, weights, stop, progress, progress_user, cache } = request;
+    let Request { options, symbols, weights, library, stop, progress, progress_user, cache } = request;
     let say = |what: &str| {
         hear(progress, progress_user, what);
         tricot_types::stop::check();
     };
-    let source = Source { path: name.into(), weights };
+    let source = Source { path: name.into(), weights, library };
     let bundle = within(stop, || {
         error::guard(
             "compile",

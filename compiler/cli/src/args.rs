@@ -58,6 +58,9 @@ pub struct ModelArgs {
     /// beside the text is used.
     #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
+    /// Files of declared ops that the model may use; a node `Op` of an ONNX domain `dialect` calls `dialect.Op`.
+    #[arg(long, value_name = "FILE")]
+    pub ops: Vec<PathBuf>,
     /// Fix a symbol's value while compiling: `batch=4`.
     #[arg(long, value_name = "SYMBOL=N", value_delimiter = ',')]
     pub set: Vec<String>,
@@ -145,6 +148,9 @@ pub struct Run {
     /// safetensors files, where a model is given.
     #[arg(long, value_name = "FILE")]
     pub weights: Vec<PathBuf>,
+    /// Files of declared ops, where a model is given.
+    #[arg(long, value_name = "FILE")]
+    pub ops: Vec<PathBuf>,
     /// How a model that is given is rewritten; a bundle was rewritten when it was built.
     #[command(flatten)]
     pub rewrite: RewriteArgs,
@@ -246,6 +252,9 @@ pub struct Verify {
     /// The model it was built from: constants are folded again and the proof's first graph is checked against it.
     #[arg(long, value_name = "MODEL")]
     pub source: Option<PathBuf>,
+    /// Files of declared ops that the source may use.
+    #[arg(long, value_name = "FILE")]
+    pub ops: Vec<PathBuf>,
     /// Also run the bundle on random data and compare with the float64 reference of the source.
     #[arg(long, requires = "source")]
     pub numerics: bool,

@@ -9,7 +9,8 @@ use tricot_types::{Bindings, Diagnostic, Symbol};
 
 /// Reads the model and fixes the symbols of `--set`.
 pub fn load(args: &ModelArgs) -> Result<Module, Vec<Diagnostic>> {
-    let source = Source { path: args.model.clone(), weights: args.weights.clone() };
+    let library = tricot_compiler::read_library(&args.ops)?;
+    let source = Source { path: args.model.clone(), weights: args.weights.clone(), library };
     source.load_at(&bindings(&args.set)?)
 }
 
@@ -21,7 +22,7 @@ pub fn load_schedule(args: &ModelArgs, buckets: &[String]) -> Result<Schedule, V
                 .with_help("leave out --set and --bucket, or start from graph or rewrite"),
         ]);
     }
-    Source { path: args.model.clone(), weights: args.weights.clone() }.load_schedule()
+    Source { weights: args.weights.clone(), ..Source::new(&args.model) }.load_schedule()
 }
 
 /// Options from the rewriting flags, for the given targets.

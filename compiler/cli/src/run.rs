@@ -122,7 +122,12 @@ fn compile(args: &Run) -> Result<Bundle, Vec<Diagnostic>> {
         _ => "cpu",
     };
     let compiler = models::compiler(models::options(&args.rewrite, &[target.to_string()]))?;
-    let model = ModelArgs { model: args.bundle.clone(), weights: args.weights.clone(), set: args.set.clone() };
+    let model = ModelArgs {
+        model: args.bundle.clone(),
+        weights: args.weights.clone(),
+        ops: args.ops.clone(),
+        set: args.set.clone(),
+    };
     let (graph, mut report) = (models::load(&model)?, Report::default());
     match cache(args)? {
         Some(cache) => Ok(compiler.compile_cached(graph, &cache, &mut report, &|_| {})?.bundle),

@@ -11,7 +11,9 @@ use tricot_types::Diagnostic;
 
 pub fn verify(args: &Verify) -> Outcome {
     let source = match &args.source {
-        Some(path) => Some(models::load(&ModelArgs { model: path.clone(), weights: vec![], set: vec![] })?),
+        Some(path) => {
+            Some(models::load(&ModelArgs { model: path.clone(), weights: vec![], ops: args.ops.clone(), set: vec![] })?)
+        }
         None => None,
     };
     let mut lines = vec![];

@@ -3,6 +3,7 @@
 mod arrays;
 mod bad_input;
 mod bench;
+mod custom_ops;
 mod determinism;
 mod devices;
 mod end_to_end;

@@ -9,7 +9,7 @@ pub mod weights;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use tricot_dialects::{Constant, Module};
+use tricot_dialects::{Constant, Module, OpSet};
 use tricot_types::Diagnostic;
 
 pub use onnx::table::{Supported, supported_ops};
@@ -25,11 +25,13 @@ pub struct ImportOptions {
     pub bind: BTreeMap<String, Constant>,
     /// Nodes a model may unroll to.
     pub max_nodes: usize,
+    /// Declared ops: a node `Op` of the domain `dialect` is a call of `dialect.Op`.
+    pub library: OpSet,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        ImportOptions { set: BTreeMap::new(), bind: BTreeMap::new(), max_nodes: 1_000_000 }
+        ImportOptions { set: BTreeMap::new(), bind: BTreeMap::new(), max_nodes: 1_000_000, library: OpSet::default() }
     }
 }
 

@@ -48,6 +48,14 @@ impl OpSet {
         self.by_name.values().filter_map(|def| def.declaration())
     }
 
+    /// All but those of these names and those that use one of them.
+    pub fn without(&self, names: &[String]) -> OpSet {
+        let gone = |name: &str| names.iter().any(|n| n == name);
+        let uses = |def: &OpDef| def.declaration().is_some_and(|op| op.scope.by_name.keys().any(|n| gone(n)));
+        let kept = self.by_name.iter().filter(|(name, def)| !gone(name) && !uses(def));
+        OpSet { by_name: kept.map(|(name, def)| (*name, *def)).collect() }
+    }
+
     /// Whether nothing is declared.
     pub fn is_empty(&self) -> bool {
         self.by_name.is_empty()

@@ -235,6 +235,10 @@ impl Ctx<'_> {
             return self.call_function(function, node, &inputs);
         }
         let version = self.opsets.get(&home).copied().unwrap_or(0);
+        if let Some(def) = super::custom::find(&self.options.library, &home, node.op_type()) {
+            let call = Call { node, inputs, version };
+            return Ok(super::custom::lower(self, def, &call)?.into_iter().map(Slot::Value).collect());
+        }
         let entry = table::find(&home, node.op_type(), version)?;
         for v in inputs.iter().flatten() {
             self.check_dtype(entry, self.dtype(*v))?;

@@ -5,6 +5,7 @@
 
 mod call;
 mod ctx;
+mod custom;
 mod eval;
 mod graph;
 mod ops;
@@ -133,6 +134,7 @@ fn lower(
         })
         .collect();
     module.constants.retain(|h| live.contains(&h));
+    module.ops = options.library.used_by(std::iter::once(&main));
     retain_symbols(&mut module, &main);
     module.add_function(main);
     Ok(module)
@@ -187,6 +189,7 @@ fn survey(model: &ModelProto, graph: &GraphProto, ctx: &Ctx) -> Vec<Diagnostic> 
             let own = owner.and_then(|f| f.opset_import.iter().find(|s| graph::domain(s.domain()) == home));
             let version = own.map(|s| s.version()).or(ctx.opsets.get(home).copied()).unwrap_or(0);
             if !ctx.functions.contains_key(&key)
+                && custom::find(&ctx.options.library, home, node.op_type()).is_none()
                 && let Err(d) = table::find(home, node.op_type(), version)
             {
                 out.push(d.at_node(&ctx.file, &graph::node_name(node, i), node.op_type(), ""));
