@@ -97,6 +97,11 @@ typedef struct TricotCompileOptions {
    * Most bytes of bundles the folder keeps, 0 for 4 GiB. Those used longest ago go first.
    */
   uint64_t cache_limit;
+  /**
+   * Declarations of ops that the model may use, as graph text (`op @dialect.name(…) { … }`, with kernels where there are any);
+   * null for none. A node `name` of the ONNX domain `dialect` is a call of such an op.
+   */
+  const char *ops;
 } TricotCompileOptions;
 
 #ifdef __cplusplus

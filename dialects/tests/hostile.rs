@@ -52,7 +52,7 @@ const NUMBERS: [&str; 10] = [
     "99999999999999999999",
 ];
 
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 28] = [
     "%x",
     "%0",
     "(",
@@ -77,6 +77,10 @@ const WORDS: [&str; 24] = [
     "dense<[1]>",
     "core.window",
     "^8",
+    "op @a.b(%x: T[n]) {",
+    "$alpha",
+    "\"\"\"",
+    "kernel sm_90a {",
 ];
 
 fn apply(text: &mut Vec<u8>, edit: &Edit) {
@@ -119,6 +123,7 @@ fn edited_texts_never_panic() {
         .map(String::from)
         .into_iter()
         .chain(SAMPLES.iter().map(|s| text(s)))
+        .chain([include_str!("../../examples/custom_op/gate.tri").to_string()])
         .collect();
     let mut seed = 0x243f_6a88_85a3_08d3u64;
     let (start, mut runs, mut accepted) = (Instant::now(), 0u32, 0u32);

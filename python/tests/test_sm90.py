@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tricot
-from conftest import error, layer_graph, layer_reference, resident_kib, simplex_block
+from conftest import ROOT, error, layer_graph, layer_reference, resident_kib, simplex_block
 from tricot import _tools
 
 pytestmark = pytest.mark.skipif(_tools.sm90_program() is None, reason="this wheel was built without LLVM")
@@ -197,6 +197,20 @@ def test_torch_ops_and_the_backend_on_the_gpu():
     x = torch.randn(32, 64, generator=generator).cuda()
     with torch.no_grad():
         assert error(torch.compile(model, backend="tricot")(x).cpu(), model(x).cpu()) < 1e-5
+
+
+def test_a_kernel_of_the_users_own_runs():
+    """The hand-written kernel of examples/custom_op, and the body where it does not fit."""
+    torch = _torch_on_a_gpu()
+    text = (ROOT / "examples/custom_op/gate.tri").read_text().replace("microseconds = 2.5", "always = true")
+    module = tricot.compile(text, target="sm_90a")
+    assert any("gate_f32" in ptx for ptx in module.stages["ptx"].values())
+    generator = torch.Generator().manual_seed(11)
+    for rows in (1, 37, 4096):
+        x, w, gain = (torch.randn(s, generator=generator) for s in ((rows, 96), (96, 64), (64,)))
+        got = module(x.cuda(), w.cuda(), gain.cuda()).cpu()
+        h = x.double() @ w.double()
+        assert error(got, (h * torch.sigmoid(1.702 * h) * gain.double()) ** 2) < 1e-5
 
 
 @pytest.fixture

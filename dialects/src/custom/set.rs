@@ -8,6 +8,22 @@ use indexmap::IndexMap;
 use std::fmt;
 
 /// Declared ops in an order in which each comes after those it uses. The registry's ops are always known.
+///
+/// ```
+/// use tricot_dialects::{Attrs, Module, OpSet, TensorType, builder::build_main, text::parse_ops};
+/// use tricot_types::DType;
+/// let twice = "op @mylib.twice(%x: T[n]) {\n  %y = core.map %x, %x {fn = \"add\"} : T[n]\n  return \"y\" = %y\n}";
+/// let mut module = Module::new("example");
+/// module.ops.merge(&parse_ops("twice", twice, &OpSet::default()).unwrap()).unwrap();
+/// build_main(&mut module, |b| {
+///     let x = b.input("x", TensorType::new(DType::BF16, [4]));
+///     let y = b.one("mylib.twice", &[x], Attrs::new())?;
+///     b.output("y", y);
+///     Ok(())
+/// })
+/// .unwrap();
+/// assert_eq!(module.main().unwrap().output_types()[0].to_string(), "bf16[4]");
+/// ```
 #[derive(Clone, Default)]
 pub struct OpSet {
     by_name: IndexMap<&'static str, &'static OpDef>,

@@ -42,7 +42,8 @@ fn expand(roots: impl Iterator<Item = Ratio<i128>>) -> Vec<Ratio<i128>> {
 impl Matrices {
     /// The matrices of F(m, r); the message names the limit broken.
     pub fn new(m: i64, r: i64) -> Result<Matrices, String> {
-        let tile = m.checked_add(r).map(|t| t - 1).filter(|t| m >= 1 && r >= 1 && *t >= 2 && *t <= MAX_TILE);
+        let tile =
+            m.checked_add(r).and_then(|t| t.checked_sub(1)).filter(|t| m >= 1 && r >= 1 && *t >= 2 && *t <= MAX_TILE);
         let Some(tile) = tile else {
             return Err(format!("F({m}, {r}): m and r must be at least 1 and m + r - 1 in 2..={MAX_TILE}"));
         };
