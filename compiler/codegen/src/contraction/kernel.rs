@@ -10,6 +10,7 @@
 use super::axes::Axis;
 use super::config::{Config, Places};
 use super::epilogue;
+use super::metadata::MetaRows;
 use super::plan::{Fetch, Plan};
 use crate::emit::{Builder, Cmp, Ty, Val};
 use crate::eval::facts::Facts;
@@ -24,12 +25,13 @@ use tricot_kernel::Store;
 use tricot_types::Poly;
 
 /// k-steps of one stage: 128 bytes of the row operand, 32 a step.
-const STEPS: u32 = 4;
+pub const STEPS: u32 = 4;
 
 /// Row tiles that are walked together, so that a column tile read into L2 serves all of them.
 const RASTER: i32 = 8;
 
-/// Where the 2:4 metadata of the row operand lies: u8, one bit per logical element, row-major.
+/// Where the 2:4 metadata of the row operand lies: u8, one bit per logical element, row-major. What threads read of it is
+/// [`super::metadata`]'s matter.
 #[derive(Clone, Debug)]
 pub struct Metadata {
     pub buffer: u32,
@@ -170,7 +172,10 @@ impl Emission<'_> {
         let pending = if self.p.metadata.is_some() { 0 } else { 1 };
         self.tiles(|tile, start| {
             let first_row = b.add(tile.row, own);
-            let meta = self.p.metadata.as_ref().map(|m| MetaRows::new(self, m, block, &tile, first_row));
+            let meta = self.p.metadata.as_ref().map(|m| {
+                let extents = [&self.p.plan.rows, &self.p.plan.depth].map(|a| self.size(&a.extent));
+                MetaRows::new(self.k, m, self.p, block, &tile, first_row, extents)
+            });
             let words = meta.as_ref().map_or(vec![], |m| m.load(b.i32(0)));
             let mut init = vec![start.stage, start.parity];
             init.extend(&words);
@@ -272,74 +277,6 @@ fn copy(
         let near = if f.major == crate::tile::smem::Major::K { [across(k), mn] } else { [across(mn), k] };
         let coordinates: Vec<Val> = near.into_iter().chain(far.iter().copied()).collect();
         tma::load(b, plus(b, to, chunk * tile.chunk_bytes()), map, &coordinates, full);
-    }
-}
-
-/// The metadata rows a consumer thread reads, for products of 16-bit types (PTX ISA 9.7.15.6.1, "Sparse matrix storage").
-///
-/// ```text
-/// word of warp w, lane 4 r + c, for one k-step of 32:     bits 31..16            bits 15..0
-///                                                         row 16 w + r + 8       row 16 w + r
-///   both halves: k 16 (c & 1) .. + 16, the lowest group of four in the lowest nibble
-/// ```
-/// Lanes with c >= 2 do not count at selector 0; they load the same words.
-struct MetaRows<'a> {
-    b: &'a Builder,
-    /// Start of the tensor's metadata, and this lane's column in a k-step, bytes.
-    base: Val,
-    lane: Val,
-    /// Logical depth.
-    depth: Val,
-    /// By 64-row block and half: the row's address and whether it exists.
-    rows: Vec<(Val, Val)>,
-}
-
-/// Keeps elements 0 and 1 of each of four groups: valid everywhere, for rows and columns that do not exist.
-const NEUTRAL: i64 = 0x4444;
-
-impl<'a> MetaRows<'a> {
-    fn new(e: &Emission<'a>, m: &Metadata, block: &Block, tile: &Tile, first_row: Val) -> MetaRows<'a> {
-        let b = e.b;
-        let wide = |v: Val| b.resize_s(v, Ty::I64);
-        let mut base = e.k.buffer(m.buffer);
-        for (index, stride) in tile.batch.iter().zip(&m.batch) {
-            if !stride.is_zero() {
-                base = b.gep(base, Ty::I8, b.mul(wide(*index), e.k.poly(stride)));
-            }
-        }
-        let row_bytes = e.k.poly(&m.row);
-        let own = b.add(b.mul(block.warp, b.i32(16)), b.shr_u(block.lane, b.i32(2)));
-        let extent = e.size(&e.p.plan.rows.extent);
-        let mut rows = vec![];
-        for at in 0..2 * e.p.config.blocks {
-            let row = b.add(b.add(first_row, own), b.i32((at / 2 * wgmma::M + at % 2 * 8) as i32));
-            let inside = b.cmp(Cmp::Slt, row, extent);
-            let row = b.select(inside, row, b.i32(0));
-            rows.push((b.gep(base, Ty::I8, b.mul(wide(row), row_bytes)), inside));
-        }
-        let lane = b.mul(b.and(block.lane, b.i32(1)), b.i32(2));
-        MetaRows { b, base, lane, depth: e.size(&e.p.plan.depth.extent), rows }
-    }
-
-    /// The words of stage `stage`, by block and step.
-    fn load(&self, stage: Val) -> Vec<Val> {
-        let b = self.b;
-        let mut words = vec![];
-        for block in 0..self.rows.len() / 2 {
-            for step in 0..STEPS {
-                let byte = b.add(b.mul(stage, b.i32(16)), b.add(self.lane, b.i32(step as i32 * 4)));
-                let within = b.cmp(Cmp::Slt, b.mul(byte, b.i32(8)), self.depth);
-                let half = |(row, inside): (Val, Val)| {
-                    let valid = b.and(inside, within);
-                    let at = b.select(valid, b.gep(row, Ty::I8, b.resize_s(byte, Ty::I64)), self.base);
-                    let bits = b.resize_u(b.load(at, Ty::I16, 2), Ty::I32);
-                    b.select(valid, bits, b.i32(NEUTRAL as i32))
-                };
-                let (low, high) = (half(self.rows[2 * block]), half(self.rows[2 * block + 1]));
-                words.push(b.or(low, b.shl(high, b.i32(16))));
-            }
-        }
-        words
     }
 }
 

@@ -8,6 +8,7 @@ pub mod axes;
 pub mod config;
 pub mod epilogue;
 pub mod kernel;
+mod metadata;
 pub mod plan;
 
 use crate::eval::facts::Facts;

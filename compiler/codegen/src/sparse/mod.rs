@@ -2,8 +2,8 @@
 //!
 //! The values go to shared memory like any K-major operand, half as deep; the metadata goes from global memory straight to
 //! registers, in the order `wgmma.mma_async.sp` wants (see [`crate::contraction::kernel`]). The central function is [`try_sparse`].
-//! Declines element types other than f16 and bf16 and depths that are no multiple of 16, whose metadata rows TMA and 16-bit
-//! loads cannot reach.
+//! Declines element types other than f16, bf16 and the 8-bit floats, and depths that are no multiple of 16 (32 for 8-bit types),
+//! whose metadata rows the loads cannot reach. Sums of 8-bit types must be rounded to 16 bits next, as for dense products.
 
 use crate::contraction::Contract;
 use crate::contraction::axes::Axis;
@@ -14,19 +14,24 @@ use crate::select::Family;
 use tricot_kernel::{Body, Extent, Index, KernelDesc, Loop, LoopVar, SparseContraction};
 use tricot_types::{DType, Poly, SymbolTable};
 
-/// Logical elements of the reduction that one 16-bit load of metadata covers.
-const META_UNIT: i64 = 16;
+/// Logical elements of the reduction that one load of metadata covers: 16 bits of it, 32 for 8-bit elements.
+fn meta_unit(dtype: DType) -> i64 {
+    if dtype.bits() == 8 { 32 } else { 16 }
+}
 
 /// The sparse family's answer to a description.
 pub fn try_sparse(desc: &KernelDesc, symbols: &SymbolTable) -> Option<Box<dyn Family>> {
     let Body::SparseContraction(c) = &desc.body else { return None };
     let depth = size(&c.k)?;
-    if depth.known_multiple(symbols) % META_UNIT != 0 || c.acc != DType::F32 {
-        return None;
-    }
     let col = factor(desc, c.b)?;
     let dtype = desc.buffers[c.values as usize].dtype;
-    if dtype != col.dtype || !matches!(dtype, DType::F16 | DType::BF16) {
+    if depth.known_multiple(symbols) % meta_unit(dtype) != 0 || c.acc != DType::F32 {
+        return None;
+    }
+    let narrow = |d| matches!(d, DType::F8E4M3 | DType::F8E5M2);
+    let rounded = c.stores.iter().all(|s| desc.buffers[s.buffer as usize].dtype.bits() <= 16);
+    let wide = matches!(dtype, DType::F16 | DType::BF16) && dtype == col.dtype;
+    if !wide && !(narrow(dtype) && narrow(col.dtype) && rounded) {
         return None;
     }
     let row = Factor { buffer: c.values, dtype, index: row_major(c, &depth.exact_div(&Poly::constant(2))?)? };

@@ -6,10 +6,14 @@ use crate::samples::sparse;
 
 #[test]
 fn sparse_products_assemble() {
-    for (size, b_k_major, transposed) in
-        [((4096, 4096, 4096), true, false), ((300, 200, 176), false, true), ((1024, 64, 512), true, true)]
-    {
-        let desc = sparse(DType::BF16, size, b_k_major, transposed);
+    for (dtype, size, b_k_major, transposed) in [
+        (DType::BF16, (4096, 4096, 4096), true, false),
+        (DType::BF16, (300, 200, 176), false, true),
+        (DType::BF16, (1024, 64, 512), true, true),
+        (DType::F8E4M3, (4096, 4096, 4096), true, true),
+        (DType::F8E5M2, (300, 200, 160), true, false),
+    ] {
+        let desc = sparse(dtype, size, b_k_major, transposed);
         let symbols = SymbolTable::new();
         let family = try_sparse(&desc, &symbols).expect("a plain sparse product");
         let lowered = Session::new().unwrap().lower(&desc, family.as_ref(), &[], None).unwrap();
@@ -23,5 +27,11 @@ fn sparse_products_assemble() {
 
 #[test]
 fn odd_depths_are_declined() {
-    assert!(try_sparse(&sparse(DType::BF16, (64, 64, 72), true, false), &SymbolTable::new()).is_none());
+    let declined = |dtype, k, b_k_major| {
+        try_sparse(&sparse(dtype, (64, 64, k), b_k_major, false), &SymbolTable::new()).is_none()
+    };
+    assert!(declined(DType::BF16, 72, true) && !declined(DType::BF16, 80, true));
+    assert!(declined(DType::F8E4M3, 80, true) && !declined(DType::F8E4M3, 96, true));
+    // 8-bit operands are read along the reduction only (PTX ISA 9.7.15.5).
+    assert!(declined(DType::F8E4M3, 96, false));
 }
