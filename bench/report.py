@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """From results to tables and charts: results.md and results.svg of one run, docs/performance.md of several.
 
-    python3 bench/report.py DIR/results.json [MORE/results.json …] --docs docs/performance.md
+    python3 bench/report.py DIR/results.json [MORE/results.json …] --docs docs/performance.md [--calls overhead.json]
 
 Slower rows stand beside faster ones, and what is missing is named. Charts need matplotlib; without it a plain SVG is written by hand. It
 knows rows, no clock and no GPU.
@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import known
 import stats
 
 
@@ -209,7 +210,35 @@ def write(data, folder):
     chart(data, folder / "results.svg")
 
 
-def performance(runs):
+def peers_elsewhere(rows):
+    """The peers' figures beside what they reached on an H200."""
+    found = known.compared(rows)
+    if not found:
+        return []
+    out = ["", "## The peers on an H200", "",
+           "What the peers reach here beside what they reached on an H200: TFLOP/s, microseconds for embeddings; above 1 is better here.", "",
+           "| case | peer | here | H200 | ratio |", "| --- | --- | --- | --- | --- |"]
+    for case, peer, here, (low, high), ratio in found:
+        there = f"{low}" if low == high else f"{low} to {high}"
+        out.append(f"| {case} | {peer} | {here:.0f} | {there} | {ratio:.2f}{'' if abs(ratio - 1) <= 0.05 else ' *'} |")
+    outside = {case.split("-")[0] for case, *_, ratio in found if abs(ratio - 1) > 0.05}
+    out += ["", "Outside 5 % (*):", ""] + [f"- {suite}: {why}" for suite, why in known.WHY.items() if suite in outside]
+    return out
+
+
+def calls(path):
+    """What a call from Python costs, as python/bench/overhead.py measured it."""
+    data = json.loads(path.read_text())
+    versions = ", ".join(f"{k} {v}" for k, v in data["versions"].items())
+    out = ["", "## A call from Python", "",
+           "A loaded module with one kernel of 8 elements, called again and again (`python/bench/overhead.py`), beside torch's own addition and a",
+           f"`torch.library.custom_op` that adds. On a GPU, the time to queue the call. {versions}.", "", "| call | microseconds |", "| --- | --- |"]
+    for name, value in {**data["tricot"], **data["others"]}.items():
+        out.append(f"| {name} | {value:.2f} |")
+    return out
+
+
+def performance(runs, overhead=None):
     """docs/performance.md: the latest row of every case, from full runs only."""
     full = [r for r in runs if r["mode"] == "full"]
     if not full:
@@ -239,6 +268,9 @@ def performance(runs):
         absent = [f"- {r['case']}: no {m['name']}: {m['why']}" for r in part for m in r["missing"]]
         if absent:
             out += ["", "Missing:", "", *absent]
+    out += peers_elsewhere(rows)
+    if overhead:
+        out += calls(overhead)
     return "\n".join(out) + "\n"
 
 
@@ -246,12 +278,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("results", nargs="+", type=Path)
     parser.add_argument("--docs", type=Path, help="write docs/performance.md here; otherwise tables and charts beside each file")
+    parser.add_argument("--calls", type=Path, help="what python/bench/overhead.py --json wrote, for the page")
     args = parser.parse_args()
     runs = [json.loads(p.read_text()) for p in args.results]
     for run in runs:
         run["rows"] = [believable(row) for row in run["rows"]]
     if args.docs:
-        args.docs.write_text(performance(runs))
+        args.docs.write_text(performance(runs, args.calls))
         return
     for path, data in zip(args.results, runs):
         write(data, path.parent)

@@ -55,6 +55,21 @@ def test_the_latest_row_of_each_case_is_quoted():
     assert "2026-01-01" in text and "2026-02-01" in text
 
 
+def test_peers_stand_beside_what_they_reached_elsewhere():
+    low = {**row("8192", 1.0), "contenders": {"cuBLAS": {**entry(1e-3), "tflops": 600.0}, "Mosaic": {**entry(1e-3), "tflops": 800.0}}}
+    text = report.performance([run(low)])
+    assert "| gemm-8192 | cuBLAS | 600 | 701 to 795 | 0.86 * |" in text
+    assert "| gemm-8192 | Mosaic | 800 | 808 | 0.99 |" in text
+    assert "- gemm: " in text and "- fp8: " not in text
+
+
+def test_calls_from_python_are_quoted(tmp_path):
+    path = tmp_path / "calls.json"
+    path.write_text('{"versions": {"torch": "2"}, "tricot": {"Tricot, NumPy": 1.5}, "others": {"torch cuda, custom op": 19.6}}')
+    text = report.performance([run(row("a", 1.0))], path)
+    assert "| Tricot, NumPy | 1.50 |" in text and "| torch cuda, custom op | 19.60 |" in text
+
+
 @pytest.mark.parametrize("plain", [False, True])
 def test_the_chart_has_a_bar_for_each_ratio(tmp_path, monkeypatch, plain):
     if plain:
