@@ -130,7 +130,7 @@ mod tests {
     fn custom_kernels_read_back() {
         for code in ["ptx \"\"\".version 8.6\n// }\n\"\"\"", "cubin \"\"\"7f454c46\"\"\""] {
             let text = format!(
-                "kernel custom_1(n) {{\n  buffer 0 x read f32 [n]\n  buffer 1 y write f32 [n]\n  custom sm_90a my gate entry gate\n  \
+                "kernel custom_1(n) {{\n  buffer 0 x read f32 [(n)]\n  buffer 1 y write f32 [(n)]\n  custom sm_90a my gate entry gate\n  \
                  grid ((n + 255) floordiv 256) (1) (1) block 256 1 1 cluster 1 1 1 shared 0\n  \
                  arguments buffer 0 buffer 1 value 4 (n) end\n  work (2*n) nanoseconds 2500\n  {code}\n}}\n"
             );
