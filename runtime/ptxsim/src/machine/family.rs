@@ -316,6 +316,7 @@ impl Decoder<'_> {
             m.done()?;
             return Ok(Op::Activemask { d: self.dst_r(&self.operands(i, 1, 1)?[0])? });
         }
+        let all = if name == "match" { m.need(&[("all", true), ("any", false)])? } else { false };
         if !m.eat("sync") {
             return Err("only the `.sync` form exists on sm_90a".into());
         }
@@ -346,7 +347,6 @@ impl Decoder<'_> {
                 Ok(Op::Vote { mode, d, p, negated, members: self.r(&o[2])? })
             }
             "match" => {
-                let all = m.need(&[("all", true), ("any", false)])?;
                 let bits = m.need(&[("b32", 32), ("b64", 64)])?;
                 m.done()?;
                 let o = self.operands(i, 3, 3)?;
@@ -568,7 +568,7 @@ impl Decoder<'_> {
         let rank = m.need(&[("1d", 1), ("2d", 2), ("3d", 3), ("4d", 4), ("5d", 5)])?;
         let to = m.need(SPACES)?;
         let from = m.need(SPACES)?;
-        let mut map_of = |d: &mut Self, o: &Operand| -> Result<(Addr, Vec<u32>)> {
+        let map_of = |d: &mut Self, o: &Operand| -> Result<(Addr, Vec<u32>)> {
             let Operand::Address { base, offset, coordinates } = o else { return Err("a tensor map and coordinates are expected".into()) };
             if coordinates.len() != rank {
                 return Err(format!("{rank} coordinates are expected, not {}", coordinates.len()));
@@ -778,7 +778,6 @@ impl Decoder<'_> {
 
     fn tensormap(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         if m.eat("cp_fenceproxy") {
-            m.0 = &[];
             let o = self.operands(i, 3, 3)?;
             return Ok(Op::TensormapCopy { dst: self.addr(&o[0])?.0, src: self.addr(&o[1])?.0 });
         }

@@ -13,6 +13,8 @@ pub struct Flow {
     pub order: Vec<u32>,
     /// Last place of the loop that a block heads; its own place where it heads none.
     pub loop_end: Vec<u32>,
+    /// Place of the block that a pc is in.
+    pub places: Vec<u32>,
 }
 
 pub const NONE: u32 = u32::MAX;
@@ -35,7 +37,7 @@ impl Flow {
                 next(end - 1).into_iter().filter(|pc| (*pc as usize) < leaders.len()).map(|pc| block_at[pc as usize]).collect()
             })
             .collect();
-        let mut flow = Flow { block_at, order: vec![NONE; count], loop_end: vec![0; count] };
+        let mut flow = Flow { block_at, order: vec![NONE; count], loop_end: vec![0; count], places: vec![] };
         let mut place = 0;
         let all: Vec<u32> = (0..count as u32).collect();
         // Work list instead of recursion: (blocks of a component, head whose incoming edges are cut).
@@ -44,6 +46,13 @@ impl Flow {
         flow.arrange(&edges, all, NONE, &mut region, 0, &mut next_region, &mut place, 0);
         for b in 0..count {
             flow.loop_end[b] = flow.loop_end[b].max(flow.order[b]);
+        }
+        let mut here = 0;
+        for pc in 0..leaders.len() {
+            if flow.block_at[pc] != NONE {
+                here = flow.order[flow.block_at[pc] as usize];
+            }
+            flow.places.push(here);
         }
         flow
     }
