@@ -21,7 +21,8 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
     let mut bases = vec![];
     for (values, b) in inputs.iter().zip(&case.desc.buffers) {
         let bytes = oracle::encode(b.dtype, values);
-        let only_written = b.access == tricot_kernel::Access::Write;
+        let nibbles = matches!(b.dtype, DType::I4 | DType::U4);
+        let only_written = b.access == tricot_kernel::Access::Write && !nibbles;
         let len = bytes.len();
         bases.push(device.memory.add(&b.name, (!only_written).then_some(bytes), len));
     }

@@ -19,6 +19,29 @@ pub enum Place {
     Const,
 }
 
+/// Sizes of an access: bytes that must be inside a buffer, and bytes it is aligned to.
+#[derive(Clone, Copy)]
+pub struct Bytes {
+    pub checked: usize,
+    pub aligned: usize,
+}
+
+impl Bytes {
+    /// Address bits that must be zero; tensor maps and other objects of no power of two want 64 bytes.
+    fn alignment(self) -> u64 {
+        match self.aligned {
+            128 => 63,
+            n => (n as u64).next_power_of_two() - 1,
+        }
+    }
+}
+
+impl From<usize> for Bytes {
+    fn from(n: usize) -> Bytes {
+        Bytes { checked: n, aligned: n }
+    }
+}
+
 /// The window of a generic address, and the address in its space.
 pub fn window(address: u64) -> (Space, u64) {
     match address >> 32 {
@@ -97,8 +120,16 @@ impl Machine<'_> {
     /// Runs `each(region, offset, lane)` for every lane of an access of `bytes`.
     pub(super) fn each_lane(
         &mut self, at: At, warp: &mut Warp, space: Space, addresses: &[u64; 32], bytes: usize, mask: u32,
+        each: impl FnMut(&mut Region, usize, usize),
+    ) -> Result<(), Stop> {
+        self.each_lane_of(at, warp, space, addresses, Bytes { checked: bytes, aligned: bytes }, mask, each)
+    }
+
+    pub(super) fn each_lane_of(
+        &mut self, at: At, warp: &mut Warp, space: Space, addresses: &[u64; 32], sizes: Bytes, mask: u32,
         mut each: impl FnMut(&mut Region, usize, usize),
     ) -> Result<(), Stop> {
+        let bytes = sizes.checked;
         let mut left = mask;
         let stack = self.program.local;
         let mut local = warp.local.take();
@@ -119,7 +150,7 @@ impl Machine<'_> {
                         address += lane as u64 * stack;
                     }
                     if let Some(offset) = region.offset(address, bytes)
-                        && address & (bytes as u64 - 1) == 0
+                        && address & sizes.alignment() == 0
                     {
                         each(region, offset, lane);
                         done |= 1 << lane;
@@ -128,7 +159,7 @@ impl Machine<'_> {
             }
             if done >> first & 1 == 0 {
                 warp.local = local;
-                return Err(self.bad_access(at, warp, space, addresses[first], bytes, first as u32));
+                return Err(self.bad_access(at, warp, space, addresses[first], sizes, first as u32));
             }
             left &= !done;
         }
@@ -136,7 +167,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    pub(super) fn bad_access(&mut self, at: At, warp: &Warp, space: Space, address: u64, bytes: usize, lane: u32) -> Stop {
+    pub(super) fn bad_access(&mut self, at: At, warp: &Warp, space: Space, address: u64, bytes: impl Into<Bytes>, lane: u32) -> Stop {
+        let sizes = bytes.into();
+        let bytes = sizes.checked;
         let (space, inner) = if space == Space::Generic { window(address) } else { (space, address) };
         let place = match space {
             Space::Shared => {
@@ -148,7 +181,7 @@ impl Machine<'_> {
             Space::Const => format!("byte {inner} of constant memory"),
             _ => self.global.describe(address),
         };
-        let misaligned = bytes > 1 && inner % bytes as u64 != 0;
+        let misaligned = inner & sizes.alignment() != 0;
         let (class, what) = if misaligned {
             (Class::Misaligned, format!("an access of {bytes} bytes at {place} is not aligned"))
         } else {
@@ -160,7 +193,7 @@ impl Machine<'_> {
 
     #[allow(clippy::too_many_arguments)]
     pub(super) fn load(
-        &mut self, at: At, warp: &mut Warp, space: Space, addr: Addr, size: u8, signed: bool, dst: &[Slot], mask: u32,
+        &mut self, at: At, warp: &mut Warp, space: Space, addr: Addr, size: u8, signed: bool, dst: &[Slot], used: usize, mask: u32,
     ) -> Result<(), Stop> {
         let addresses = self.addresses(at, warp, addr, mask);
         let size = size as usize;
@@ -169,8 +202,20 @@ impl Machine<'_> {
         let mut defined = [0u32; 4];
         let n = dst.len();
         self.count_access(at, space, &addresses, bytes, mask, 0);
-        self.each_lane(at, warp, space, &addresses, bytes, mask, |region, offset, lane| {
+        let places = Bytes { checked: used, aligned: bytes };
+        self.each_lane_of(at, warp, space, &addresses, places, mask, |region, offset, lane| {
             for e in 0..n {
+                if used != bytes && offset + (e + 1) * size > region.data.len() {
+                    let (mut value, mut known) = (0, true);
+                    for b in (0..size).filter(|b| e * size + b < used) {
+                        let (byte, k) = region.load(offset + e * size + b, 1);
+                        value |= byte << (8 * b);
+                        known &= k;
+                    }
+                    values[e][lane] = value;
+                    defined[e] |= u32::from(known) << lane;
+                    continue;
+                }
                 let (value, known) = region.load(offset + e * size, size);
                 values[e][lane] = value;
                 defined[e] |= u32::from(known) << lane;

@@ -55,6 +55,8 @@ pub(super) struct Decoder<'a> {
     locations: BTreeMap<u32, syntax::Location>,
     uses_setmaxnreg: bool,
     line: u32,
+    /// Bytes of the next load that matter.
+    used: Option<u32>,
 }
 
 fn align(at: u64, to: u64) -> u64 {
@@ -88,6 +90,7 @@ pub fn decode(module: &Module, entry: &str, symbols: &Symbols, shared_start: u64
         locations: BTreeMap::new(),
         uses_setmaxnreg: false,
         line: function.line,
+        used: None,
     };
     let (mut at, mut params) = (0, vec![]);
     for p in &function.params {
@@ -307,6 +310,7 @@ impl<'a> Decoder<'a> {
                     self.labels[label as usize] = Some(self.code.len() as u32);
                 }
                 Statement::Targets { .. } => {}
+                Statement::UsedBytes(mask) => self.used = Some(*mask),
                 Statement::Location(at) => {
                     self.locations.insert(self.line + 1, *at);
                 }
@@ -971,6 +975,14 @@ impl<'a> Decoder<'a> {
         let names = names.ok_or_else(|| format!("there is no `.branchtargets` `{list}`"))?;
         let targets = names.iter().map(|n| self.find_label(n)).collect::<Result<Vec<_>>>()?;
         Ok(Op::Brx { targets, index: self.r(index)? })
+    }
+
+    /// Bytes of a load from the first to the last that matters.
+    pub(super) fn used_bytes(&mut self, all: u32) -> u32 {
+        match self.used.take() {
+            Some(mask) => all.min(32 - mask.leading_zeros()),
+            None => all,
+        }
     }
 
     pub(super) fn note_setmaxnreg(&mut self) {

@@ -240,7 +240,8 @@ impl Decoder<'_> {
             return Err(format!("{n} destinations are expected"));
         }
         let (addr, named) = self.addr(&o[1])?;
-        Ok(Op::Ld { space: settle(said, named), addr, size, signed, dst, order })
+        let used = self.used_bytes(u32::from(size) * n as u32);
+        Ok(Op::Ld { space: settle(said, named), addr, size, signed, dst, order, used })
     }
 
     fn store(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {

@@ -248,7 +248,7 @@ pub enum Op {
     Isspacep { p: u32, a: Slot, space: Space },
     Mapa { d: Slot, a: Slot, rank: u32, generic: bool },
     Getctarank { d: u32, a: Slot },
-    Ld { space: Space, addr: Addr, size: u8, signed: bool, dst: Vec<Slot>, order: Order },
+    Ld { space: Space, addr: Addr, size: u8, signed: bool, dst: Vec<Slot>, order: Order, used: u32 },
     St { space: Space, addr: Addr, size: u8, src: Vec<Slot>, order: Order },
     Atom { op: AtomOp, ty: Scalar, space: Space, addr: Addr, dst: Slot, b: Vec<Slot>, c: Slot, order: Order },
     Prefetch,

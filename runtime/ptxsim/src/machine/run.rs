@@ -644,8 +644,10 @@ impl Machine<'_> {
         }
     }
 
-    fn split(&self, warp: &mut Warp, _from: usize, mask: u32, pc: u32) {
-        if let Some(same) = warp.groups.iter_mut().find(|g| g.pc == pc && matches!(g.wait, Wait::Ready | Wait::Lanes)) {
+    /// Lanes leave the running group `from` for `pc`.
+    fn split(&self, warp: &mut Warp, from: usize, mask: u32, pc: u32) {
+        let there = |(n, g): &(usize, &mut Group)| *n != from && g.pc == pc && matches!(g.wait, Wait::Ready | Wait::Lanes);
+        if let Some((_, same)) = warp.groups.iter_mut().enumerate().find(there) {
             same.mask |= mask;
             same.wait = Wait::Ready;
             return;

@@ -167,9 +167,9 @@ impl Machine<'_> {
                 write(warp, *d, mask, &out, known);
             }
             Op::Getctarank { .. } | Op::Nop | Op::Prefetch => {}
-            Op::Ld { space, addr, size, signed, dst, order } => {
+            Op::Ld { space, addr, size, signed, dst, order, used } => {
                 self.polled |= order.strong;
-                self.load(at, warp, *space, *addr, *size, *signed, dst, mask)?;
+                self.load(at, warp, *space, *addr, *size, *signed, dst, *used as usize, mask)?;
             }
             Op::St { space, addr, size, src, .. } => self.store(at, warp, *space, *addr, *size, src, mask)?,
             Op::Atom { op, ty, space, addr, dst, b, c, .. } => {

@@ -110,6 +110,8 @@ pub enum Statement {
     Open,
     Close,
     Location(Location),
+    /// `.pragma "used_bytes_mask 0x…"`: which bytes of the next load matter.
+    UsedBytes(u32),
     Instruction(Instruction),
 }
 

@@ -497,7 +497,14 @@ impl<'a> Parser<'a> {
                 }
                 Kind::Word(".pragma") => {
                     self.next();
-                    self.next();
+                    if let Kind::Text(text) = self.next()
+                        && let Some(mask) = text.strip_prefix("used_bytes_mask ")
+                    {
+                        let digits = mask.trim().trim_start_matches("0x");
+                        let line = self.line();
+                        let wrong = |_| SyntaxError { line, message: format!("`{mask}` is not a mask of bytes") };
+                        out.push(Statement::UsedBytes(u32::from_str_radix(digits, 16).map_err(wrong)?));
+                    }
                     self.expect(b';')?;
                 }
                 Kind::Word(w) if space_of(w).is_some() => {

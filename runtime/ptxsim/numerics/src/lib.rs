@@ -1,0 +1,11 @@
+//! What one PTX arithmetic instruction computes on Hopper (sm_90a): pure functions on bits.
+//!
+//! | module | subject |
+//! |---|---|
+//! | [`mod@format`] | binary formats (f64 … e4m3) and rounding |
+//! | [`arith`] | correctly rounded arithmetic in any format and mode |
+//!
+//! It knows no PTX text, no warps and no memory: callers hand over bits and get bits.
+
+pub mod arith;
+pub mod format;
