@@ -401,7 +401,7 @@ impl Machine<'_> {
                                 format!("barrier {id}: {} of {} threads have arrived", bar.arrived, bar.expected)
                             }
                             Wait::Cluster { .. } => "the cluster barrier".into(),
-                            Wait::Registers { count } => {
+                            Wait::Registers { count, .. } => {
                                 format!("{count} registers a thread: {} registers of the pool are free", block.pool)
                             }
                             Wait::Lanes => "other lanes of its warp".into(),
@@ -430,10 +430,7 @@ impl Machine<'_> {
                 cluster.blocks.get(*block).and_then(|b| b.mbarriers.get(address)).is_none_or(|m| m.phase > *phase)
             }
             Wait::Cluster { generation } => cluster.generation >= *generation,
-            Wait::Registers { count } => {
-                let _ = count;
-                true
-            }
+            Wait::Registers { need, .. } => cluster.blocks[b].pool >= *need,
         }
     }
 

@@ -16,7 +16,8 @@ pub enum Wait {
     Phase { block: usize, address: u64, phase: u64 },
     Cluster { generation: u64 },
     /// More registers for `setmaxnreg.inc`.
-    Registers { count: u32 },
+    /// `need` registers of the pool for `count` a thread.
+    Registers { count: u32, need: i64 },
 }
 
 /// Lanes at one place.

@@ -492,7 +492,7 @@ impl Machine<'_> {
         let block = &mut cluster.blocks[at.block];
         let change = i64::from(own) * 32 - i64::from(count) * 32;
         if block.pool + change < 0 {
-            return Flow::Again(Wait::Registers { count });
+            return Flow::Again(Wait::Registers { count, need: -change });
         }
         block.pool += change;
         warp.registers = Some(count);
