@@ -154,16 +154,25 @@ fn conversion_rows(r: &mut Rows) {
     let width = |ty: &str| kind(ty).bits();
     for from in ints {
         for to in ints {
-            r.plain(&format!("cvt{{,.sat}}.{to}.{from}"), width(to), &[kind(from)]);
+            // `.sat` where the source has values that the destination lacks.
+            let (bits, source) = (to[1..].parse::<u32>().unwrap_or(0), from[1..].parse::<u32>().unwrap_or(0));
+            let holds = match (&from[..1], &to[..1]) {
+                ("u", "u") | ("s", "s") => bits >= source,
+                ("u", _) => bits > source,
+                _ => false,
+            };
+            let sat = if holds { "" } else { "{,.sat}" };
+            r.plain(&format!("cvt{sat}.{to}.{from}"), width(to), &[kind(from)]);
         }
-        for to in ["f16", "bf16", "f32", "f64"] {
+        let floats: &[&str] = if from.ends_with("8") { &["f16", "f32", "f64"] } else { &["f16", "bf16", "f32", "f64"] };
+        for to in floats {
             r.plain(&format!("cvt.{{rn,rz,rm,rp}}.{to}.{from}"), width(to), &[kind(from)]);
         }
         for to in ["f16", "f32", "f64"] {
             r.plain(&format!("cvt.rn.sat.{to}.{from}"), width(to), &[kind(from)]);
         }
-        for source in ["f16", "bf16", "f32", "f64"] {
-            let ftz = if source == "f32" { "{,.ftz}" } else { "" };
+        for source in floats {
+            let ftz = if *source == "f32" { "{,.ftz}" } else { "" };
             r.plain(&format!("cvt.{{rni,rzi,rmi,rpi}}{ftz}.{from}.{source}"), width(from), &[kind(source)]);
         }
         r.plain(&format!("cvt.rzi.sat.{from}.f32"), width(from), &[F32]);
@@ -229,7 +238,7 @@ fn integer_rows(r: &mut Rows) {
     }
     r.plain("bmsk.{clamp,wrap}.b32", 32, &[Count, Count]);
     r.plain("szext.{clamp,wrap}.{s,u}32", 32, &[Int(32), Count]);
-    r.plain("fns.b32", 32, &[Int(32), Count, Int(8)]);
+    r.plain("fns.b32", 32, &[Int(32), Count, Count]);
     r.plain("shf.{l,r}.{clamp,wrap}.b32", 32, &[Int(32), Int(32), Count]);
     r.plain("prmt.b32{,.f4e,.b4e,.rc8,.ecl,.ecr,.rc16}", 32, &[Int(32), Int(32), Int(32)]);
     r.text(

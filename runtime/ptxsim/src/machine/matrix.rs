@@ -267,6 +267,23 @@ impl Machine<'_> {
         Ok(Flow::Next)
     }
 
+    /// Before an operation other than `mov` and wgmma touches an accumulator in flight: ptxas waits for the products there,
+    /// which the contract leaves to the program.
+    pub(super) fn settle_tokens(&mut self, at: At, warp: &mut Warp, op: &Op) -> Result<(), Stop> {
+        let mut touched = false;
+        super::uses::registers(op, |r| touched |= warp.tokens.contains_key(&r));
+        if touched {
+            let what = "an accumulator is used before its wgmma is waited for; ptxas inserts the wait".to_string();
+            self.finding(at, Class::PtxContract, Some(warp.index * 32), what);
+            while let Some(p) = warp.wgmmas.pop_front() {
+                self.finish(at, warp, p)?;
+            }
+            warp.wgmma_groups.iter_mut().for_each(|g| *g = 0);
+            warp.wgmma_open = 0;
+        }
+        Ok(())
+    }
+
     /// A register that a wgmma has yet to write must not be read.
     pub(super) fn check_tokens(&mut self, at: At, warp: &Warp, register: u32) {
         if warp.tokens.contains_key(&register) {

@@ -13,6 +13,7 @@ mod run;
 mod state;
 mod step;
 pub mod tensormap;
+mod uses;
 
 pub use decode::{Symbols, decode};
 pub use run::{Launch, run};

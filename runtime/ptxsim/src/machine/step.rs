@@ -15,6 +15,9 @@ impl Machine<'_> {
     /// the warp can come here any more.
     #[allow(clippy::too_many_lines)]
     pub(super) fn step(&mut self, at: At, warp: &mut Warp, op: &Op, mask: u32, group: u32, alone: bool) -> Result<Flow, Stop> {
+        if !warp.tokens.is_empty() {
+            self.settle_tokens(at, warp, op)?;
+        }
         match op {
             Op::Exec { f, d, s } => exec(warp, *f, *d, *s, mask),
             Op::Setp { f, d, q, a, b, combine } => {
