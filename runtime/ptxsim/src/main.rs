@@ -41,6 +41,9 @@ struct Options {
     /// Write the buffer of the argument with this number, from 0, to a file: `2=out.bin`
     #[arg(long)]
     save: Vec<String>,
+    /// Do not check the order of accesses to shared memory
+    #[arg(long)]
+    no_order: bool,
     /// The report as JSON
     #[arg(long)]
     json: bool,
@@ -124,6 +127,7 @@ fn work(options: &Options) -> Result<bool, String> {
         seed: options.seed,
         step_limit: options.steps,
         counters: true,
+        order: !options.no_order,
     };
     let report = device.run(&module, &program, &launch);
     for save in &options.save {

@@ -221,6 +221,9 @@ impl Machine<'_> {
                 defined[e] |= u32::from(known) << lane;
             }
         })?;
+        if !self.strong {
+            self.touch_lanes(at, warp, space, &addresses, used, mask, false);
+        }
         for e in 0..n {
             if signed {
                 let shift = 64 - 8 * size as u32;
@@ -275,6 +278,9 @@ impl Machine<'_> {
             self.finding(at, Class::Uninitialised, Some(warp.index * 32 + lane), what);
         }
         self.activity += 1;
+        if !self.strong {
+            self.touch_lanes(at, warp, space, &addresses, bytes, mask, true);
+        }
         self.count_access(at, space, &addresses, bytes, mask, 1);
         let n = src.len();
         self.each_lane(at, warp, space, &addresses, bytes, mask, |region, offset, lane| {

@@ -5,6 +5,7 @@
 
 use super::access::{combine, shared_target, window};
 use super::op::*;
+use super::order::{Actor, Clocks};
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use super::step::{barrier_address, read};
@@ -69,9 +70,13 @@ impl Machine<'_> {
                         self.finding(at, Class::Mbarrier, Some(thread(lane)), format!("an mbarrier of {count} arrivals; 1 to 1048575 are possible"));
                         return Err(Stop);
                     }
+                    let warps = self.launch.block.iter().product::<u32>().div_ceil(32) * self.launch.cluster.iter().product::<u32>();
                     let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
+                    let agents: usize = cluster.blocks.iter().map(|b| b.mbarriers.len()).sum();
+                    let agent = (warps as usize + agents) as u16;
+                    let clocks = warp.clocks.clone();
+                    let bar = Mbarrier { expected: count, pending: i64::from(count), transactions: 0, phase: 0, line: at.line, clocks, agent };
                     let block = &mut cluster.blocks[place.0];
-                    let bar = Mbarrier { expected: count, pending: i64::from(count), transactions: 0, phase: 0, line: at.line };
                     let old = block.mbarriers.insert(place.1, bar);
                     let offset = place.1 as usize;
                     block.shared.state[offset..offset + 8].fill(DEFINED);
@@ -104,8 +109,13 @@ impl Machine<'_> {
                     if *drop && let Some(bar) = self.mbarrier(at.cluster, place) {
                         bar.expected = bar.expected.saturating_sub(n);
                     }
+                    if let Some(bar) = self.mbarrier(at.cluster, place) {
+                        bar.clocks.join(&warp.clocks);
+                    }
                     phases[lane as usize] = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
                 }
+                let agent = self.agent(at, warp);
+                warp.clocks.tick(agent);
                 super::step::write(warp, *state, mask, &phases, u32::MAX);
             }
             Op::MbarTx { space, addr, bytes, complete } => {
@@ -132,6 +142,9 @@ impl Machine<'_> {
                     let token = tokens[lane as usize];
                     let over = if *parity { bar.phase & 1 != token & 1 } else { bar.phase != token };
                     result |= u32::from(over) << lane;
+                    if over {
+                        warp.clocks.join(&bar.clocks);
+                    }
                     if !over {
                         waiting = Some(Wait::Phase { block: place.0, address: place.1, phase: bar.phase });
                     }
@@ -179,11 +192,11 @@ impl Machine<'_> {
                 let keep = pending.unwrap_or(0) as usize;
                 while warp.copy_groups.len() > keep {
                     let group = warp.copy_groups.pop_front().unwrap_or_default();
-                    self.perform(at, &group);
+                    self.perform_own(at, warp, &group);
                 }
                 if pending.is_none() {
                     let open = std::mem::take(&mut warp.copies);
-                    self.perform(at, &open);
+                    self.perform_own(at, warp, &open);
                 }
             }
             Op::CpAsyncArrive { space, addr, noinc } => {
@@ -207,7 +220,7 @@ impl Machine<'_> {
                     let (mine, rest) = copies.into_iter().partition(|c| same >> c.lane & 1 != 0);
                     copies = rest;
                     let what = Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same, noinc: *noinc };
-                    self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, what });
+                    self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
                     left &= !same;
                 }
             }
@@ -242,7 +255,7 @@ impl Machine<'_> {
                             Err(a) => Err(a),
                         };
                         let what = Pending::Linear { dst_block, dst: offset, src, size, barrier: place };
-                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, what });
+                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
                     }
                 }
                 self.activity += 1;
@@ -265,7 +278,7 @@ impl Machine<'_> {
                         return Err(self.bad_access(at, warp, Space::Shared, s, size as usize, lane));
                     }
                     let store = BulkStore::Linear { dst: to[l], src: s, size, reduce: *reduce };
-                    warp.stores.push(PendingStore { lane, line: at.line, store });
+                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
                 }
             }
             Op::BulkCommit => {
@@ -285,6 +298,7 @@ impl Machine<'_> {
                         let Some(first) = warp.store_groups.iter().position(|g| g.0 == lane) else { break };
                         if let Some((_, group)) = warp.store_groups.remove(first) {
                             for s in group {
+                                self.read_by_store(at, warp, &s);
                                 self.perform_store(at, warp.index * 32 + lane, s)?;
                             }
                         }
@@ -400,7 +414,7 @@ impl Machine<'_> {
                         }
                         self.poison(at.cluster, (dst_block, dst), count as usize);
                         let what = Pending::Tensor { map: bytes, coordinates: coordinates.clone(), dst_block, dst, barrier, count };
-                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, what });
+                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
                     }
                     self.activity += 1;
                 }
@@ -410,7 +424,7 @@ impl Machine<'_> {
                     }
                     let reduce = if let TensorKind::Reduce(op) = t.kind { Some(op) } else { None };
                     let store = BulkStore::Tensor { map: bytes, coordinates, src: address, reduce };
-                    warp.stores.push(PendingStore { lane, line: at.line, store });
+                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
                 }
                 TensorKind::Prefetch => {}
             }
@@ -434,6 +448,7 @@ impl Machine<'_> {
                     region.data[offset..offset + size as usize].copy_from_slice(&data);
                     region.state[offset..offset + size as usize].copy_from_slice(&state);
                 }
+                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(size));
                 self.change(at, 0, barrier, 0, -i64::from(size))?;
             }
             Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
@@ -463,15 +478,55 @@ impl Machine<'_> {
                     region.state[offset..offset + count as usize].copy_from_slice(&state);
                 }
                 *self.report.bytes.entry("tensor load").or_insert(0) += u64::from(count);
+                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(count));
                 self.change(at, 0, barrier, 0, -i64::from(count))?;
             }
             Pending::Arrive { block, copies, barrier, lanes, noinc } => {
                 let _ = noinc;
+                if self.launch.order && let Some(bar) = self.mbarrier(at.cluster, (block, barrier)) {
+                    let agent = bar.agent;
+                    bar.clocks.tick(agent);
+                    let time = bar.clocks.time(agent);
+                    // The lanes' arrival carries what they knew.
+                    bar.clocks.join(&operation.clocks);
+                    for c in &copies {
+                        let (target, offset) = shared_target(at, c.dst);
+                        let actor = Actor { agent, time, clocks: &operation.clocks, write: true, asynchronous: false, line: c.line };
+                        self.touch(at, target, offset, u64::from(c.size), actor, None);
+                    }
+                }
                 self.perform(at, &copies);
                 self.change(at, 0, (block, barrier), i64::from(lanes.count_ones()), 0)?;
             }
         }
         Ok(())
+    }
+
+    /// A copy into shared memory has happened: an agent that its mbarrier's waiters join.
+    fn landed(&mut self, at: At, clocks: &Clocks, barrier: (usize, u64), block: usize, offset: u64, len: u64) {
+        if !self.launch.order {
+            return;
+        }
+        let Some(bar) = self.mbarrier(at.cluster, barrier) else { return };
+        let agent = bar.agent;
+        bar.clocks.tick(agent);
+        let time = bar.clocks.time(agent);
+        let actor = Actor { agent, time, clocks, write: true, asynchronous: true, line: at.line };
+        self.touch(at, block, offset, len, actor, None);
+    }
+
+    /// `cp.async` copies of a warp that it waits for itself.
+    fn perform_own(&mut self, at: At, warp: &Warp, copies: &[PendingCopy]) {
+        if self.launch.order {
+            let agent = self.agent(at, warp);
+            let time = warp.clocks.time(agent);
+            for c in copies {
+                let (block, offset) = shared_target(at, c.dst);
+                let actor = Actor { agent, time, clocks: &warp.clocks, write: true, asynchronous: false, line: c.line };
+                self.touch(at, block, offset, u64::from(c.size), actor, Some(warp.index * 32 + c.lane));
+            }
+        }
+        self.perform(at, copies);
     }
 
     /// `cp.async` copies, whose addresses were checked at issue.
@@ -491,6 +546,16 @@ impl Machine<'_> {
             }
         }
         self.activity += 1;
+    }
+
+    /// Records what a bulk store reads of shared memory.
+    fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
+        let (src, len) = match &s.store {
+            BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
+            BulkStore::Tensor { map, src, .. } => (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes()))),
+        };
+        let (block, offset) = shared_target(at, src);
+        self.touch_async(at, warp, &s.clocks, block, offset, len, s.line);
     }
 
     fn perform_store(&mut self, at: At, thread: u32, store: PendingStore) -> Result<(), Stop> {
@@ -572,6 +637,7 @@ impl Machine<'_> {
         }
         for s in groups.into_iter().flat_map(|g| g.1).chain(open) {
             let thread = warp.index * 32 + s.lane;
+            self.read_by_store(at, warp, &s);
             self.perform_store(at, thread, s)?;
         }
         Ok(())

@@ -189,6 +189,7 @@ impl Machine<'_> {
                     }
                     known[lane] = !region.state[offset..offset + 16].contains(&0);
                 })?;
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, false);
                 for (m, d) in dst.iter().enumerate() {
                     let mut defined = 0;
                     let out = std::array::from_fn(|l| {
@@ -203,6 +204,7 @@ impl Machine<'_> {
             Op::Stmatrix { src, trans, space, addr } => {
                 let active = first_lanes(src.len());
                 let addresses = self.addresses(at, warp, *addr, active);
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, true);
                 let mut rows = [[0u16; 8]; 32];
                 let mut known = [[true; 8]; 32];
                 for (m, s) in src.iter().enumerate() {
@@ -339,6 +341,7 @@ impl Machine<'_> {
             a: w.a_regs.iter().map(|r| warp.r[*r as usize]).collect(),
             a_desc: w.a_desc.map_or(0, |d| warp.d[d as usize][0]),
             b_desc: warp.d[w.b_desc as usize][0],
+            clocks: warp.clocks.clone(),
             meta: w.meta.map_or([0; 32], |(m, _)| warp.r[m as usize]),
         };
         warp.wgmmas.push_back(pending);
@@ -353,10 +356,19 @@ impl Machine<'_> {
         let (k, n) = (w.k as usize, w.n as usize);
         let size = w.a.bytes() as usize;
         let stored = if w.sparse { k / 2 } else { k };
+        let mut touched = std::collections::BTreeSet::new();
         let Some(cluster) = &self.clusters[at.cluster] else { return Err(Stop) };
         let shared = &cluster.blocks[at.block].shared;
         let mut problem = None;
-        let mut fetch = |elem: Elem, address: u64| -> f32 { fetch(shared, elem, address, &mut problem) };
+        let order = self.launch.order;
+        let mut last = u64::MAX;
+        let mut fetch = |elem: Elem, address: u64| -> f32 {
+            if order && address / 16 != last {
+                last = address / 16;
+                touched.insert(last);
+            }
+            fetch(shared, elem, address, &mut problem)
+        };
         let base_row = u64::from(warp.index % 4) * 16;
         let a_stored = if w.a_desc.is_some() {
             let desc = Descriptor::new(p.a_desc);
@@ -395,6 +407,9 @@ impl Machine<'_> {
             if class.is_fatal() {
                 return Err(Stop);
             }
+        }
+        for piece in touched {
+            self.touch_async(at, warp, &p.clocks, at.block, 16 * piece, 16, at.line);
         }
         if w.neg_a {
             a.iter_mut().for_each(|v| *v = -*v);

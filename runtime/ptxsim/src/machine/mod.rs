@@ -9,6 +9,7 @@ mod family;
 pub mod flow;
 mod matrix;
 pub mod op;
+mod order;
 mod run;
 mod state;
 mod step;

@@ -5,6 +5,7 @@
 
 use super::flow::NONE;
 use super::op::*;
+use super::order::{Clocks, Word};
 use super::state::*;
 use crate::memory::{Global, Region};
 use crate::report::{Class, Finding, Report};
@@ -28,6 +29,8 @@ pub struct Launch {
     pub step_limit: u64,
     /// Count bytes, sectors and bank conflicts.
     pub counters: bool,
+    /// Check the order of accesses to shared memory.
+    pub order: bool,
 }
 
 impl Default for Launch {
@@ -42,6 +45,7 @@ impl Default for Launch {
             seed: None,
             step_limit: 20_000_000_000,
             counters: false,
+            order: true,
         }
     }
 }
@@ -81,6 +85,8 @@ pub struct Machine<'a> {
     pub(super) activity: u64,
     /// The running warp looked at memory that others write.
     pub(super) polled: bool,
+    /// The running access is volatile, relaxed, acquire or release.
+    pub(super) strong: bool,
     pub(super) steps: u64,
     pub(super) lane_steps: u64,
     next_cluster: u64,
@@ -104,6 +110,7 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
         report: Report::default(),
         activity: 0,
         polled: false,
+        strong: false,
         steps: 0,
         lane_steps: 0,
         next_cluster: 0,
@@ -202,7 +209,7 @@ impl Machine<'_> {
             })
             .collect();
         self.report.blocks += u64::from(size);
-        let cluster = Cluster { blocks, arrived: 0, generation: 0, done: false };
+        let cluster = Cluster { blocks, arrived: 0, generation: 0, clocks: Clocks::default(), released: Clocks::default() };
         match self.clusters.iter().position(Option::is_none) {
             Some(free) => self.clusters[free] = Some(cluster),
             None => self.clusters.push(Some(cluster)),
@@ -231,6 +238,7 @@ impl Machine<'_> {
                     groups: vec![Group { pc: 0, mask: lanes, wait: Wait::Ready, yielded: false, spins: 0 }],
                     ..Warp::default()
                 };
+                warp.clocks.tick((rank * threads.div_ceil(32) + w) as u16);
                 for (slot, value) in &p.const32 {
                     warp.set_r(*slot, u32::MAX, &[*value; 32], u32::MAX);
                 }
@@ -285,11 +293,11 @@ impl Machine<'_> {
         let taken = self.launch.registers.map_or(0, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
         Block {
             id,
-            linear,
             shared: Region::new("shared memory", 0, bytes),
             warps,
             bars: vec![NamedBarrier::default(); 16],
             mbarriers: Default::default(),
+            words: if l.order { vec![Word::default(); bytes.div_ceil(4)] } else { vec![] },
             pool: pool.saturating_sub(taken),
             done: false,
         }
@@ -464,7 +472,14 @@ impl Machine<'_> {
             // Waits that are over.
             for n in 0..warp.groups.len() {
                 if warp.groups[n].wait != Wait::Ready && self.is_over(c, b, &warp.groups[n].wait) {
-                    warp.groups[n].wait = Wait::Ready;
+                    let wait = std::mem::replace(&mut warp.groups[n].wait, Wait::Ready);
+                    if let Some(cluster) = &self.clusters[c] {
+                        match wait {
+                            Wait::Bar { id, .. } => warp.clocks.join(&cluster.blocks[b].bars[id as usize].released),
+                            Wait::Cluster { .. } => warp.clocks.join(&cluster.released),
+                            _ => {}
+                        }
+                    }
                 }
             }
             let Some(g) = self.pick(warp) else {

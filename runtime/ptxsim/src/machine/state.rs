@@ -1,5 +1,6 @@
 //! What a running grid consists of: warps with their registers, blocks, clusters, barriers and pending copies.
 
+use super::order::{Clocks, Word};
 use crate::isa::{L32, L64};
 use crate::memory::Region;
 use std::collections::{BTreeMap, VecDeque};
@@ -57,6 +58,8 @@ pub struct PendingWgmma {
     pub a_desc: u64,
     pub b_desc: u64,
     pub meta: L32,
+    /// What the warp knew at issue.
+    pub clocks: Clocks,
 }
 
 /// A copy of `cp.async` one lane issued.
@@ -78,6 +81,7 @@ pub enum BulkStore {
 pub struct PendingStore {
     pub lane: u32,
     pub line: u32,
+    pub clocks: Clocks,
     pub store: BulkStore,
 }
 
@@ -114,6 +118,7 @@ pub struct Warp {
     pub store_groups: VecDeque<(u32, Vec<PendingStore>)>,
     /// `barrier.cluster.wait`s passed.
     pub cluster_phase: u64,
+    pub clocks: Clocks,
     pub done: bool,
 }
 
@@ -134,6 +139,9 @@ pub struct NamedBarrier {
     pub all: bool,
     pub count: u32,
     pub last: (bool, bool, u32),
+    /// What those who have arrived know, and what the last generation knew.
+    pub clocks: Clocks,
+    pub released: Clocks,
 }
 
 /// An mbarrier object (PTX ISA 9.7.13.15).
@@ -144,6 +152,9 @@ pub struct Mbarrier {
     pub transactions: i64,
     pub phase: u64,
     pub line: u32,
+    pub clocks: Clocks,
+    /// Agent number of the copies that complete here.
+    pub agent: u16,
 }
 
 impl Mbarrier {
@@ -160,11 +171,12 @@ impl Mbarrier {
 
 pub struct Block {
     pub id: [u32; 3],
-    pub linear: u64,
     pub shared: Region,
     pub warps: Vec<Warp>,
     pub bars: Vec<NamedBarrier>,
     pub mbarriers: BTreeMap<u64, Mbarrier>,
+    /// Last accesses of every word of shared memory.
+    pub words: Vec<Word>,
     /// Free registers of the launch pool.
     pub pool: i64,
     pub done: bool,
@@ -176,7 +188,8 @@ pub struct Cluster {
     /// Threads arrived at `barrier.cluster`.
     pub arrived: u64,
     pub generation: u64,
-    pub done: bool,
+    pub clocks: Clocks,
+    pub released: Clocks,
 }
 
 /// A copy between a global buffer and shared memory that has not happened yet.
@@ -191,5 +204,7 @@ pub struct PendingOperation {
     pub cluster: usize,
     pub issuer: usize,
     pub line: u32,
+    /// What the issuer knew.
+    pub clocks: Clocks,
     pub what: Pending,
 }

@@ -172,9 +172,13 @@ impl Machine<'_> {
             Op::Getctarank { .. } | Op::Nop | Op::Prefetch => {}
             Op::Ld { space, addr, size, signed, dst, order, used } => {
                 self.polled |= order.strong;
+                self.strong = order.strong;
                 self.load(at, warp, *space, *addr, *size, *signed, dst, *used as usize, mask)?;
             }
-            Op::St { space, addr, size, src, .. } => self.store(at, warp, *space, *addr, *size, src, mask)?,
+            Op::St { space, addr, size, src, order } => {
+                self.strong = order.strong;
+                self.store(at, warp, *space, *addr, *size, src, mask)?;
+            }
             Op::Atom { op, ty, space, addr, dst, b, c, .. } => {
                 self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
             }
@@ -187,7 +191,11 @@ impl Machine<'_> {
                 return Err(Stop);
             }
             Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => return self.barrier(at, warp, op, mask, group, alone),
-            Op::Fence(_) => {}
+            Op::Fence(kind) => {
+                if *kind == FenceKind::Async {
+                    warp.clocks.fence();
+                }
+            }
             Op::Printf { format, arguments, d } => self.printf(at, warp, *format, *arguments, *d, mask)?,
             Op::AssertFail { message, file, line } => {
                 let lane = mask.trailing_zeros();
@@ -381,6 +389,7 @@ impl Machine<'_> {
                     bar.all &= value == mask;
                     bar.count += value.count_ones();
                 }
+                bar.clocks.join(&warp.clocks);
                 let seen = bar.partial.entry(warp.index).or_insert(0);
                 *seen |= mask;
                 if *seen & live == live || *aligned {
@@ -390,11 +399,14 @@ impl Machine<'_> {
                 let generation = bar.generation + 1;
                 let full = bar.arrived >= bar.expected;
                 let over = bar.arrived > bar.expected;
+                let agent = (at.block * block.warps.len()) as u16 + warp.index as u16;
+                warp.clocks.tick(agent);
                 if full {
                     bar.generation += 1;
                     bar.arrived = 0;
                     bar.expected = 0;
                     bar.last = (bar.any, bar.all, bar.count);
+                    bar.released = std::mem::take(&mut bar.clocks);
                 }
                 self.report.barrier_waits += u64::from(!arrive);
                 if let Some(before) = mismatch {
@@ -411,6 +423,9 @@ impl Machine<'_> {
                     self.finding(at, Class::Barrier, Some(thread), "`barrier.red` results are not modelled".into());
                     return Err(Stop);
                 }
+                if full && let Some(cluster) = &self.clusters[at.cluster] {
+                    warp.clocks.join(&cluster.blocks[at.block].bars[number as usize].released);
+                }
                 Ok(if full { Flow::Next } else { Flow::Then(Wait::Bar { id: number, generation }) })
             }
             Op::ClusterArrive => {
@@ -419,6 +434,9 @@ impl Machine<'_> {
                 }
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                 cluster.arrived += u64::from(warp.lanes.count_ones());
+                cluster.clocks.join(&warp.clocks);
+                let agent = (at.block * cluster.blocks[at.block].warps.len()) as u16 + warp.index as u16;
+                warp.clocks.tick(agent);
                 self.settle_cluster(at);
                 Ok(Flow::Next)
             }
@@ -427,6 +445,9 @@ impl Machine<'_> {
                 // The arrival of this warp belongs to the generation that runs or has just ended.
                 let generation = warp.cluster_phase + 1;
                 warp.cluster_phase = generation;
+                if cluster.generation >= generation {
+                    warp.clocks.join(&cluster.released);
+                }
                 Ok(if cluster.generation >= generation { Flow::Next } else { Flow::Then(Wait::Cluster { generation }) })
             }
         }
@@ -439,6 +460,7 @@ impl Machine<'_> {
         if cluster.arrived + ended >= threads {
             cluster.generation += 1;
             cluster.arrived = 0;
+            cluster.released = std::mem::take(&mut cluster.clocks);
         }
     }
 
@@ -465,6 +487,7 @@ impl Machine<'_> {
                 bar.generation += 1;
                 bar.arrived = 0;
                 bar.expected = 0;
+                bar.released = std::mem::take(&mut bar.clocks);
             }
         }
         let lanes = u64::from(warp.lanes.count_ones());
