@@ -1,6 +1,6 @@
 //! Correctly rounded arithmetic in any [`Format`] and rounding mode (PTX ISA 9.7.3, 9.7.4).
 //!
-//! No central type: functions on bits. The common `.rn` forms of f32 have faster paths in [`crate::float`].
+//! No central type: functions on bits. The common `.rn` forms of f32 have faster paths in the callers.
 
 use crate::format::{Class, Format, Overflow, Round, Unpacked};
 

@@ -4,8 +4,16 @@
 //! |---|---|
 //! | [`mod@format`] | binary formats (f64 … e4m3) and rounding |
 //! | [`arith`] | correctly rounded arithmetic in any format and mode |
+//! | [`convert`] | `cvt` between any two types |
+//! | [`minmax`] | `min` and `max` of floats |
+//! | [`integer`] | integer and bit-field instructions that hosts lack |
+//! | [`matrix`] | the matrix unit: arithmetic, fragments, descriptors, metadata |
 //!
 //! It knows no PTX text, no warps and no memory: callers hand over bits and get bits.
 
 pub mod arith;
+pub mod convert;
 pub mod format;
+pub mod integer;
+pub mod matrix;
+pub mod minmax;

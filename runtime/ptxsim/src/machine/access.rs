@@ -278,16 +278,22 @@ impl Machine<'_> {
             self.finding(at, Class::Uninitialised, Some(warp.index * 32 + lane), what);
         }
         self.activity += 1;
-        if !self.strong {
-            self.touch_lanes(at, warp, space, &addresses, bytes, mask, true);
-        }
         self.count_access(at, space, &addresses, bytes, mask, 1);
         let n = src.len();
+        // Writing what is there already is no race between writers.
+        let mut same = true;
         self.each_lane(at, warp, space, &addresses, bytes, mask, |region, offset, lane| {
             for e in 0..n {
-                region.store(offset + e * size, size, values[e][lane], defined[e] >> lane & 1 != 0);
+                let place = offset + e * size;
+                let low = if size == 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
+                same = same && region.load(place, size) == (values[e][lane] & low, true);
+                region.store(place, size, values[e][lane], defined[e] >> lane & 1 != 0);
             }
-        })
+        })?;
+        if !self.strong && !same {
+            self.touch_lanes(at, warp, space, &addresses, bytes, mask, true);
+        }
+        Ok(())
     }
 
     /// Bytes, sectors and bank conflicts of an access (32 banks of 4 bytes; wide accesses go in halves or quarters).
