@@ -1,4 +1,5 @@
 //! Runs compiled kernel cases in the simulator and compares with the oracle.
+//! `TRICOT_SIM_PLAIN=1` leaves the order of accesses unchecked.
 //!
 //! `kernel_cases DIR [NAME-PART]`: DIR holds `<case>.json` (a `GpuLaunch`) and `<case>.ptx`, and with the suffix `.generic`
 //! for kernels that avoid tensor cores. `TRICOT_SIM_SEEDS=N` runs each case under N seeds as well.
@@ -11,7 +12,8 @@ use tricot_plan::{GpuLaunch, Param, Swizzle};
 use tricot_ptxsim::{Device, Launch, Report, TensorMap, pack};
 use tricot_types::DType;
 
-fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64, Report), String> {
+/// The relative error, the report, and the seconds of the launch alone.
+fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64, Report, f64), String> {
     let read = |end: &str| std::fs::read_to_string(folder.join(format!("{name}.{end}"))).map_err(|e| e.to_string());
     let launch: GpuLaunch = serde_json::from_str(&read("json")?).map_err(|e| e.to_string())?;
     let mut device = Device::new();
@@ -48,7 +50,9 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
                     DType::I16 | DType::U16 => 1,
                     _ => 0,
                 };
-                let values = |p: &[tricot_types::Poly]| p.iter().map(|p| size(p).map(|v| v as u64)).collect::<Result<Vec<_>, _>>();
+                let values = |p: &[tricot_types::Poly]| {
+                    p.iter().map(|p| size(p).map(|v| v as u64)).collect::<Result<Vec<_>, _>>()
+                };
                 let tensor = TensorMap {
                     address: bases[map.buffer as usize] + size(&map.offset)? as u64,
                     elemtype,
@@ -75,6 +79,7 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
     }
     let grid: Vec<i64> = launch.grid.iter().map(size).collect::<Result<_, _>>()?;
     let mut report = Report::default();
+    let mut seconds = 0.0;
     if grid.iter().all(|n| *n > 0) {
         let launch = Launch {
             grid: [grid[0] as u32, grid[1] as u32, grid[2] as u32],
@@ -84,9 +89,12 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
             params: pack(&program, &arguments)?,
             registers: program.bounds.maxntid.map(|t| (65536 / t.iter().product::<u32>() / 8 * 8).min(168)),
             seed,
+            order: std::env::var_os("TRICOT_SIM_PLAIN").is_none(),
             ..Launch::default()
         };
+        let start = Instant::now();
         report = device.run(&module, &program, &launch);
+        seconds = start.elapsed().as_secs_f64();
     }
     if let Some(first) = report.findings.first() {
         let more = report.findings.len() - 1;
@@ -97,7 +105,7 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
         let region = device.memory.region(*base).ok_or("a buffer")?;
         got.push(oracle::decode(b.dtype, &region.data, values.len()));
     }
-    Ok((case.check(&case.expected(&inputs), &got)?, report))
+    Ok((case.check(&case.expected(&inputs), &got)?, report, seconds))
 }
 
 fn main() {
@@ -114,14 +122,15 @@ fn main() {
                 continue;
             }
             for seed in std::iter::once(None).chain((0..seeds).map(Some)) {
-                let began = Instant::now();
                 match std::panic::catch_unwind(|| run(folder, &case, &name, seed)) {
-                    Ok(Ok((error, report))) => {
+                    Ok(Ok((error, report, time))) => {
                         good += 1;
-                        let time = began.elapsed().as_secs_f64();
                         if time > 0.3 || args.len() > 1 {
                             let speed = report.lane_instructions as f64 / time / 1e6;
-                            println!("ok {name} {error:.1e} {time:.2} s, {} lane instructions, {speed:.0} M/s", report.lane_instructions);
+                            println!(
+                                "ok {name} {error:.1e} {time:.2} s, {} lane instructions, {speed:.0} M/s",
+                                report.lane_instructions
+                            );
                         }
                     }
                     Ok(Err(e)) => {

@@ -157,7 +157,12 @@ impl Module {
 /// Lays arguments out as the kernel's parameters want them; each must have its parameter's size.
 pub fn pack(program: &Program, arguments: &[Vec<u8>]) -> Result<Vec<u8>, String> {
     if arguments.len() != program.params.len() {
-        return Err(format!("kernel `{}` takes {} arguments, not {}", program.name, program.params.len(), arguments.len()));
+        return Err(format!(
+            "kernel `{}` takes {} arguments, not {}",
+            program.name,
+            program.params.len(),
+            arguments.len()
+        ));
     }
     let mut out = vec![0; program.param_bytes as usize];
     for ((name, at, bytes), argument) in program.params.iter().zip(arguments) {

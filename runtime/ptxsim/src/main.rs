@@ -99,7 +99,9 @@ fn check(module: &Module) -> Result<bool, String> {
     let mut good = true;
     for name in module.kernels() {
         match module.kernel(name) {
-            Ok(p) => println!("{name}: {} instructions, {} bytes of static shared memory", p.code.len(), p.static_shared),
+            Ok(p) => {
+                println!("{name}: {} instructions, {} bytes of static shared memory", p.code.len(), p.static_shared)
+            }
             Err(e) => {
                 good = false;
                 eprintln!("{name}:\n{e}");
@@ -115,7 +117,8 @@ fn work(options: &Options) -> Result<bool, String> {
     let module = device.load(&text).map_err(|e| format!("{}: {e}", options.file.display()))?;
     let Some(entry) = &options.entry else { return check(&module) };
     let program = module.kernel(entry).map_err(|e| format!("{}: {e}", options.file.display()))?;
-    let made = options.args.iter().enumerate().map(|(n, a)| argument(&mut device, n, a)).collect::<Result<Vec<_>, _>>()?;
+    let made =
+        options.args.iter().enumerate().map(|(n, a)| argument(&mut device, n, a)).collect::<Result<Vec<_>, _>>()?;
     let (arguments, buffers): (Vec<_>, Vec<_>) = made.into_iter().unzip();
     let launch = Launch {
         grid: options.grid,
@@ -133,7 +136,8 @@ fn work(options: &Options) -> Result<bool, String> {
     for save in &options.save {
         let (n, file) = save.split_once('=').ok_or_else(|| format!("--save {save}: `number=file` is expected"))?;
         let base = n.parse::<usize>().ok().and_then(|n| buffers.get(n).copied().flatten());
-        let region = base.and_then(|b| device.memory.region(b)).ok_or_else(|| format!("--save {save}: no such buffer"))?;
+        let region =
+            base.and_then(|b| device.memory.region(b)).ok_or_else(|| format!("--save {save}: no such buffer"))?;
         std::fs::write(file, &region.data).map_err(|e| format!("{file}: {e}"))?;
     }
     if options.json {
@@ -150,14 +154,22 @@ fn print(report: &Report) {
         println!("{finding}");
     }
     println!("{} findings", report.findings.len());
-    println!("{} blocks, {} warp instructions, {} lane instructions", report.blocks, report.instructions, report.lane_instructions);
+    println!(
+        "{} blocks, {} warp instructions, {} lane instructions",
+        report.blocks, report.instructions, report.lane_instructions
+    );
     for (what, bytes) in &report.bytes {
         println!("{what}: {bytes} bytes");
     }
-    for (what, sectors, bytes) in [("load", report.sectors[0], "global load"), ("store", report.sectors[1], "global store")] {
+    for (what, sectors, bytes) in
+        [("load", report.sectors[0], "global load"), ("store", report.sectors[1], "global store")]
+    {
         let moved = report.bytes.get(bytes).copied().unwrap_or(0);
         if sectors > 0 {
-            println!("global {what}: {sectors} sectors of 32 bytes, {:.0} % of their bytes used", moved as f64 * 100.0 / (32 * sectors) as f64);
+            println!(
+                "global {what}: {sectors} sectors of 32 bytes, {:.0} % of their bytes used",
+                moved as f64 * 100.0 / (32 * sectors) as f64
+            );
         }
     }
     for (line, passes) in &report.bank_conflicts {

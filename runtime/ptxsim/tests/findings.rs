@@ -49,7 +49,8 @@ fn a_misaligned_access_is_named() {
 fn a_value_never_written_is_reported_where_it_leaves() {
     let (report, _) = run(&body("add.u32 %r3, %r2, 1; st.global.u32 [%o], %r3;"), 1024, |_| {});
     assert_eq!(classes(&report), [Class::Uninitialised]);
-    let (report, _) = run(&body("ld.shared.u32 %r3, [%r1]; setp.eq.u32 %p0, %r3, 0; @%p0 st.global.u32 [%o], %a;"), 1024, |_| {});
+    let (report, _) =
+        run(&body("ld.shared.u32 %r3, [%r1]; setp.eq.u32 %p0, %r3, 0; @%p0 st.global.u32 [%o], %a;"), 1024, |_| {});
     assert_eq!(classes(&report), [Class::Uninitialised]);
 }
 
@@ -118,7 +119,9 @@ fn copies_land_at_their_barrier_and_not_before() {
 
 #[test]
 fn too_many_arrivals_are_reported() {
-    let text = body("add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @!%p0 mbarrier.init.shared.b64 [%r5], 3; bar.sync 0; mbarrier.arrive.shared.b64 _, [%r5], 2;");
+    let text = body(
+        "add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @!%p0 mbarrier.init.shared.b64 [%r5], 3; bar.sync 0; mbarrier.arrive.shared.b64 _, [%r5], 2;",
+    );
     let (report, _) = run(&text, 1024, |_| {});
     assert_eq!(classes(&report), [Class::Mbarrier]);
 }
@@ -138,7 +141,8 @@ fn a_spin_lock_inside_a_warp_makes_progress() {
 
 #[test]
 fn a_lock_nobody_releases_is_a_deadlock_and_an_endless_loop_ends_at_the_limit() {
-    let (report, _) = run(&body("TRY: ld.acquire.gpu.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 0; @%p1 bra TRY;"), 1024, |_| {});
+    let (report, _) =
+        run(&body("TRY: ld.acquire.gpu.global.u32 %r2, [%d0]; setp.eq.u32 %p1, %r2, 0; @%p1 bra TRY;"), 1024, |_| {});
     assert_eq!(classes(&report)[0], Class::Deadlock);
     let (report, _) = run(&body("mov.u32 %r2, 0; L: add.u32 %r2, %r2, 1; bra L;"), 1024, |_| {});
     assert_eq!(classes(&report), [Class::StepLimit]);
@@ -170,7 +174,9 @@ fn the_register_pool_decides() {
 
 #[test]
 fn unknown_instructions_are_refused_with_their_lines_all_at_once() {
-    let text = format!("{HEAD}.visible .entry k()\n{{\n.reg .b32 %r<4>;\nadd.s32.wild %r1, %r2, %r3;\nmov.u32 %r1, 0;\ntcgen05.alloc %r1;\nret;\n}}");
+    let text = format!(
+        "{HEAD}.visible .entry k()\n{{\n.reg .b32 %r<4>;\nadd.s32.wild %r1, %r2, %r3;\nmov.u32 %r1, 0;\ntcgen05.alloc %r1;\nret;\n}}"
+    );
     let mut device = Device::new();
     let error = device.load(&text).expect("the text loads").kernel("k").err().expect("refused");
     assert_eq!(error.0.iter().map(|e| e.line).collect::<Vec<_>>(), [7, 9], "{error}");

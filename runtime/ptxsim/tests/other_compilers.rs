@@ -15,7 +15,7 @@ use tricot_ptxsim::{Device, Launch, Report, TensorMap, pack};
 struct Outcome {
     name: String,
     classes: Vec<&'static str>,
-    first: String,
+    findings: String,
     result: Result<(), String>,
     report: Report,
 }
@@ -61,7 +61,9 @@ fn run(folder: &Path, document: &Document, only: &str) -> Result<Vec<Outcome>, S
                     Value::Pointer { buffer } => bases[buffer].to_le_bytes().to_vec(),
                     Value::Scalar { dtype, value } => Value::scalar_bytes(dtype, value)?,
                     Value::Null => vec![0; 8],
-                    Value::Scratch { bytes, .. } => device.memory.add("scratch", None, *bytes as usize).to_le_bytes().to_vec(),
+                    Value::Scratch { bytes, .. } => {
+                        device.memory.add("scratch", None, *bytes as usize).to_le_bytes().to_vec()
+                    }
                     Value::TensorMap(map) => {
                         let elemtype = elemtype(&map.dtype);
                         let tensor = TensorMap {
@@ -100,7 +102,7 @@ fn run(folder: &Path, document: &Document, only: &str) -> Result<Vec<Outcome>, S
             out.push(Outcome {
                 name,
                 classes: report.findings.iter().map(|f| f.class.name()).collect(),
-                first: report.findings.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n    "),
+                findings: report.findings.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n    "),
                 result: case.check(&output.data),
                 report,
             });
@@ -114,32 +116,58 @@ fn documents() -> (PathBuf, Vec<Document>) {
     let mut files = vec![];
     for compiler in ["triton", "nvcc", "clang", "clang_plain"] {
         let entries = std::fs::read_dir(folder.join(compiler)).expect("a folder of PTX");
-        files.extend(entries.map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "json")));
+        files.extend(
+            entries.map(|e| e.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "json")),
+        );
     }
     files.sort();
     let documents = files.iter().map(|f| Document::read(f).expect("a launch description")).collect();
     (folder, documents)
 }
 
+/// Findings that are right, by file; every other kernel has none.
+fn known(ptx: &str) -> &'static [&'static str] {
+    match ptx {
+        // `cp.async` writes through the generic proxy what wgmma reads through the async proxy, with no fence between them.
+        "triton/attention_cp_async_f16.ptx"
+        | "triton/matmul_cp_async_bf16.ptx"
+        | "triton/matmul_dequantised_i8.ptx"
+        | "triton/matmul_scaled_f16.ptx" => &["proxy-order"],
+        // Accumulators are unpacked before the wait.
+        "triton/matmul_f16_sums.ptx" => &["ptx-contract"],
+        // Barriers are initialised twice; the copies bring 16384 bytes where the kernel expects 8192.
+        "triton/matmul_specialized.ptx" => &["mbarrier", "race", "deadlock"],
+        _ => &[],
+    }
+}
+
 /// `TRICOT_CASE=PART` runs the cases whose names contain it.
 #[test]
-fn other_compilers_give_right_results() {
+fn other_compilers_give_right_results_and_known_findings() {
     let (folder, documents) = documents();
     let only = std::env::var("TRICOT_CASE").unwrap_or_default();
-    let (mut good, mut wrong) = (0, vec![]);
+    let mut wrong = vec![];
     for document in documents {
-        match run(&folder, &document, &only) {
-            Err(e) => wrong.push(format!("{}: {e}", document.ptx)),
-            Ok(outcomes) => {
-                for o in outcomes {
-                    println!("{} {:?} {:?} {} lane instructions\n    {}", o.name, o.result.is_ok(), o.classes, o.report.lane_instructions, o.first);
-                    match o.result {
-                        Ok(()) => good += 1,
-                        Err(e) => wrong.push(format!("{}: {e}\n    {}", o.name, o.first)),
-                    }
-                }
+        let outcomes = match run(&folder, &document, &only) {
+            Ok(outcomes) => outcomes,
+            Err(e) => {
+                wrong.push(format!("{}: {e}", document.ptx));
+                continue;
+            }
+        };
+        for o in outcomes {
+            println!("{}: {} lane instructions {:?}", o.name, o.report.lane_instructions, o.classes);
+            let known = known(&document.ptx);
+            if o.classes.iter().any(|c| !known.contains(c)) || known.iter().any(|k| !o.classes.contains(k)) {
+                wrong.push(format!("{}: findings are not {known:?}\n    {}", o.name, o.findings));
+            }
+            // A kernel that hangs has no result.
+            if let Err(e) = o.result
+                && !known.contains(&"deadlock")
+            {
+                wrong.push(format!("{}: {e}\n    {}", o.name, o.findings));
             }
         }
     }
-    assert!(wrong.is_empty(), "{good} right, {} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -99,9 +99,17 @@ pub(super) static ROWS: &[Row] = &[
         if f16(a).is_nan() || f16(b).is_nan() { 0x7fff } else { to_f16(f(max32(f16(a).to_bits(), f16(b).to_bits()))) }
     }),
     r2!("min.NaN.bf16", |a, b| {
-        if bf16(a).is_nan() || bf16(b).is_nan() { 0x7fff } else { to_bf16(f(min32(bf16(a).to_bits(), bf16(b).to_bits()))) }
+        if bf16(a).is_nan() || bf16(b).is_nan() {
+            0x7fff
+        } else {
+            to_bf16(f(min32(bf16(a).to_bits(), bf16(b).to_bits())))
+        }
     }),
     r2!("max.NaN.bf16", |a, b| {
-        if bf16(a).is_nan() || bf16(b).is_nan() { 0x7fff } else { to_bf16(f(max32(bf16(a).to_bits(), bf16(b).to_bits()))) }
+        if bf16(a).is_nan() || bf16(b).is_nan() {
+            0x7fff
+        } else {
+            to_bf16(f(max32(bf16(a).to_bits(), bf16(b).to_bits())))
+        }
     }),
 ];

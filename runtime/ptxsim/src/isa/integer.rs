@@ -221,11 +221,19 @@ pub(super) static ROWS: &[Row] = &[
     r3!("bfe.s32", |a, b, c| bfe_s(u64::from(a), 32, b, c) as u32),
     Row {
         pattern: "bfe.u64",
-        exec: Exec::DDRR(|x, y, z, o| for i in 0..32 { o[i] = bfe_u(x[i], 64, y[i], z[i]); }),
+        exec: Exec::DDRR(|x, y, z, o| {
+            for i in 0..32 {
+                o[i] = bfe_u(x[i], 64, y[i], z[i]);
+            }
+        }),
     },
     Row {
         pattern: "bfe.s64",
-        exec: Exec::DDRR(|x, y, z, o| for i in 0..32 { o[i] = bfe_s(x[i], 64, y[i], z[i]); }),
+        exec: Exec::DDRR(|x, y, z, o| {
+            for i in 0..32 {
+                o[i] = bfe_s(x[i], 64, y[i], z[i]);
+            }
+        }),
     },
     Row {
         pattern: "bfi.b32",
@@ -240,14 +248,21 @@ pub(super) static ROWS: &[Row] = &[
         exec: Exec::R4(|x, y, z, w, o| {
             for i in 0..32 {
                 let (a, b, c) = (x[i], y[i], z[i]);
-                let terms = [!a & !b & !c, !a & !b & c, !a & b & !c, !a & b & c, a & !b & !c, a & !b & c, a & b & !c, a & b & c];
+                let terms = [
+                    !a & !b & !c,
+                    !a & !b & c,
+                    !a & b & !c,
+                    !a & b & c,
+                    a & !b & !c,
+                    a & !b & c,
+                    a & b & !c,
+                    a & b & c,
+                ];
                 o[i] = (0..8).fold(0, |out, n| if w[i] >> n & 1 != 0 { out | terms[n] } else { out });
             }
         }),
     },
-    r2!("bmsk.clamp.b32", |a, b| {
-        if a >= 32 { 0 } else { ((((1u64 << b.min(32)) - 1) << a) & 0xffff_ffff) as u32 }
-    }),
+    r2!("bmsk.clamp.b32", |a, b| { if a >= 32 { 0 } else { ((((1u64 << b.min(32)) - 1) << a) & 0xffff_ffff) as u32 } }),
     r2!("bmsk.wrap.b32", |a, b| (((1u64 << (b & 31)) - 1) << (a & 31)) as u32),
     r3!("prmt.b32", |a, b, c| prmt(a, b, c)),
     r3!("sad.s32", |a, b, c| c.wrapping_add((a as i32).abs_diff(b as i32))),

@@ -66,54 +66,134 @@ pub struct Row {
 /// r = f(r)
 macro_rules! r1 {
     ($p:literal, |$a:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::R1(|x, o| for i in 0..32 { let $a = x[i]; o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::R1(|x, o| {
+                for i in 0..32 {
+                    let $a = x[i];
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! r2 {
     ($p:literal, |$a:ident, $b:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::R2(|x, y, o| for i in 0..32 { let ($a, $b) = (x[i], y[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::R2(|x, y, o| {
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! r3 {
     ($p:literal, |$a:ident, $b:ident, $c:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::R3(|x, y, z, o| for i in 0..32 { let ($a, $b, $c) = (x[i], y[i], z[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::R3(|x, y, z, o| {
+                for i in 0..32 {
+                    let ($a, $b, $c) = (x[i], y[i], z[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! d1 {
     ($p:literal, |$a:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::D1(|x, o| for i in 0..32 { let $a = x[i]; o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::D1(|x, o| {
+                for i in 0..32 {
+                    let $a = x[i];
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! d2 {
     ($p:literal, |$a:ident, $b:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::D2(|x, y, o| for i in 0..32 { let ($a, $b) = (x[i], y[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::D2(|x, y, o| {
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! d3 {
     ($p:literal, |$a:ident, $b:ident, $c:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::D3(|x, y, z, o| for i in 0..32 { let ($a, $b, $c) = (x[i], y[i], z[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::D3(|x, y, z, o| {
+                for i in 0..32 {
+                    let ($a, $b, $c) = (x[i], y[i], z[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 /// d = f(r)
 macro_rules! dr {
     ($p:literal, |$a:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::DR(|x, o| for i in 0..32 { let $a = x[i]; o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::DR(|x, o| {
+                for i in 0..32 {
+                    let $a = x[i];
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 /// r = f(d)
 macro_rules! rd {
     ($p:literal, |$a:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::RD(|x, o| for i in 0..32 { let $a = x[i]; o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::RD(|x, o| {
+                for i in 0..32 {
+                    let $a = x[i];
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! drr {
     ($p:literal, |$a:ident, $b:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::DRR(|x, y, o| for i in 0..32 { let ($a, $b) = (x[i], y[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::DRR(|x, y, o| {
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! ddr {
     ($p:literal, |$a:ident, $b:ident| $e:expr) => {
-        Row { pattern: $p, exec: Exec::DDR(|x, y, o| for i in 0..32 { let ($a, $b) = (x[i], y[i]); o[i] = $e; }) }
+        Row {
+            pattern: $p,
+            exec: Exec::DDR(|x, y, o| {
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    o[i] = $e;
+                }
+            }),
+        }
     };
 }
 macro_rules! prr {
@@ -122,7 +202,10 @@ macro_rules! prr {
             pattern: $p,
             exec: Exec::PRR(|x, y| {
                 let mut m = 0u32;
-                for i in 0..32 { let ($a, $b) = (x[i], y[i]); m |= u32::from($e) << i; }
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    m |= u32::from($e) << i;
+                }
                 m
             }),
         }
@@ -134,7 +217,10 @@ macro_rules! pdd {
             pattern: $p,
             exec: Exec::PDD(|x, y| {
                 let mut m = 0u32;
-                for i in 0..32 { let ($a, $b) = (x[i], y[i]); m |= u32::from($e) << i; }
+                for i in 0..32 {
+                    let ($a, $b) = (x[i], y[i]);
+                    m |= u32::from($e) << i;
+                }
                 m
             }),
         }

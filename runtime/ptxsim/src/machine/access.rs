@@ -82,7 +82,12 @@ impl Machine<'_> {
         };
         if mask & !defined != 0 {
             let lane = (mask & !defined).trailing_zeros();
-            self.finding(at, Class::Uninitialised, Some(warp.index * 32 + lane), "an address depends on a value that was never written".into());
+            self.finding(
+                at,
+                Class::Uninitialised,
+                Some(warp.index * 32 + lane),
+                "an address depends on a value that was never written".into(),
+            );
         }
         out
     }
@@ -107,7 +112,12 @@ impl Machine<'_> {
         }
     }
 
-    pub(super) fn region<'a>(&'a mut self, at: At, local: &'a mut Option<Region>, place: Place) -> Option<&'a mut Region> {
+    pub(super) fn region<'a>(
+        &'a mut self,
+        at: At,
+        local: &'a mut Option<Region>,
+        place: Place,
+    ) -> Option<&'a mut Region> {
         match place {
             Place::Global(index) => self.global.at(index),
             Place::Shared(block) => self.clusters[at.cluster].as_mut()?.blocks.get_mut(block).map(|b| &mut b.shared),
@@ -119,14 +129,26 @@ impl Machine<'_> {
 
     /// Runs `each(region, offset, lane)` for every lane of an access of `bytes`.
     pub(super) fn each_lane(
-        &mut self, at: At, warp: &mut Warp, space: Space, addresses: &[u64; 32], bytes: usize, mask: u32,
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        space: Space,
+        addresses: &[u64; 32],
+        bytes: usize,
+        mask: u32,
         each: impl FnMut(&mut Region, usize, usize),
     ) -> Result<(), Stop> {
         self.each_lane_of(at, warp, space, addresses, Bytes { checked: bytes, aligned: bytes }, mask, each)
     }
 
     pub(super) fn each_lane_of(
-        &mut self, at: At, warp: &mut Warp, space: Space, addresses: &[u64; 32], sizes: Bytes, mask: u32,
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        space: Space,
+        addresses: &[u64; 32],
+        sizes: Bytes,
+        mask: u32,
         mut each: impl FnMut(&mut Region, usize, usize),
     ) -> Result<(), Stop> {
         let bytes = sizes.checked;
@@ -167,7 +189,15 @@ impl Machine<'_> {
         Ok(())
     }
 
-    pub(super) fn bad_access(&mut self, at: At, warp: &Warp, space: Space, address: u64, bytes: impl Into<Bytes>, lane: u32) -> Stop {
+    pub(super) fn bad_access(
+        &mut self,
+        at: At,
+        warp: &Warp,
+        space: Space,
+        address: u64,
+        bytes: impl Into<Bytes>,
+        lane: u32,
+    ) -> Stop {
         let sizes = bytes.into();
         let bytes = sizes.checked;
         let (space, inner) = if space == Space::Generic { window(address) } else { (space, address) };
@@ -193,7 +223,16 @@ impl Machine<'_> {
 
     #[allow(clippy::too_many_arguments)]
     pub(super) fn load(
-        &mut self, at: At, warp: &mut Warp, space: Space, addr: Addr, size: u8, signed: bool, dst: &[Slot], used: usize, mask: u32,
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        space: Space,
+        addr: Addr,
+        size: u8,
+        signed: bool,
+        dst: &[Slot],
+        used: usize,
+        mask: u32,
     ) -> Result<(), Stop> {
         let addresses = self.addresses(at, warp, addr, mask);
         let size = size as usize;
@@ -246,7 +285,14 @@ impl Machine<'_> {
     }
 
     pub(super) fn store(
-        &mut self, at: At, warp: &mut Warp, space: Space, addr: Addr, size: u8, src: &[Slot], mask: u32,
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        space: Space,
+        addr: Addr,
+        size: u8,
+        src: &[Slot],
+        mask: u32,
     ) -> Result<(), Stop> {
         let addresses = self.addresses(at, warp, addr, mask);
         let size = size as usize;
@@ -320,7 +366,11 @@ impl Machine<'_> {
             sectors.dedup();
             self.report.sectors[kind] += sectors.len() as u64;
         } else if space == Space::Shared {
-            let step = match bytes { 16 => 8, 8 => 16, _ => 32 };
+            let step = match bytes {
+                16 => 8,
+                8 => 16,
+                _ => 32,
+            };
             let mut extra = 0;
             for part in (0..32).step_by(step) {
                 let mut words = [(0u8, [0u64; 32]); 32];
@@ -345,8 +395,17 @@ impl Machine<'_> {
 
     #[allow(clippy::too_many_arguments)]
     pub(super) fn atomic(
-        &mut self, at: At, warp: &mut Warp, op: AtomOp, ty: Scalar, space: Space, addr: Addr, dst: Slot, b: &[Slot],
-        c: Slot, mask: u32,
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        op: AtomOp,
+        ty: Scalar,
+        space: Space,
+        addr: Addr,
+        dst: Slot,
+        b: &[Slot],
+        c: Slot,
+        mask: u32,
     ) -> Result<(), Stop> {
         let addresses = self.addresses(at, warp, addr, mask);
         let size = ty.bytes() as usize;
@@ -407,7 +466,12 @@ impl Machine<'_> {
     }
 
     /// Bytes of shared or global memory, for copies; `None` out of bounds.
-    pub(super) fn bytes_at(&mut self, cluster: usize, place: Result<(usize, u64), u64>, len: usize) -> Option<(&mut Region, usize)> {
+    pub(super) fn bytes_at(
+        &mut self,
+        cluster: usize,
+        place: Result<(usize, u64), u64>,
+        len: usize,
+    ) -> Option<(&mut Region, usize)> {
         match place {
             Ok((block, address)) => {
                 let region = &mut self.clusters[cluster].as_mut()?.blocks.get_mut(block)?.shared;
@@ -425,12 +489,30 @@ pub fn combine(op: AtomOp, ty: Scalar, a: u64, b: u64, c: u64) -> u64 {
     let (x, y) = (a as u32, b as u32);
     match (op, ty) {
         (Exch, _) => b,
-        (Cas, _) => if a == b { c } else { a },
+        (Cas, _) => {
+            if a == b {
+                c
+            } else {
+                a
+            }
+        }
         (And, _) => a & b,
         (Or, _) => a | b,
         (Xor, _) => a ^ b,
-        (Inc, _) => if a >= b { 0 } else { a + 1 },
-        (Dec, _) => if a == 0 || a > b { b } else { a - 1 },
+        (Inc, _) => {
+            if a >= b {
+                0
+            } else {
+                a + 1
+            }
+        }
+        (Dec, _) => {
+            if a == 0 || a > b {
+                b
+            } else {
+                a - 1
+            }
+        }
         (Add, Scalar::F32) => u64::from(nan32(f32::from_bits(x) + f32::from_bits(y))),
         (Add, Scalar::F64) => nan64(f64::from_bits(a) + f64::from_bits(b)),
         (Add, Scalar::F16) => u64::from(to_f16(f16(x) + f16(y))),

@@ -18,7 +18,11 @@ impl Machine<'_> {
     fn barrier_of(&mut self, at: At, warp: &Warp, space: Space, address: u64, lane: u32) -> Result<(usize, u64), Stop> {
         let found = barrier_address(at, space, address);
         let exists = found.is_some_and(|(b, a)| {
-            a % 8 == 0 && self.clusters[at.cluster].as_ref().and_then(|c| c.blocks.get(b)).is_some_and(|b| a + 8 <= b.shared.data.len() as u64)
+            a % 8 == 0
+                && self.clusters[at.cluster]
+                    .as_ref()
+                    .and_then(|c| c.blocks.get(b))
+                    .is_some_and(|b| a + 8 <= b.shared.data.len() as u64)
         });
         match found {
             Some(found) if exists => Ok(found),
@@ -35,7 +39,10 @@ impl Machine<'_> {
         if self.mbarrier(at.cluster, place).is_some() {
             return Ok(());
         }
-        let what = format!("there is no initialised mbarrier at shared address {} of block {} of the cluster", place.1, place.0);
+        let what = format!(
+            "there is no initialised mbarrier at shared address {} of block {} of the cluster",
+            place.1, place.0
+        );
         self.finding(at, Class::Mbarrier, Some(thread), what);
         Err(Stop)
     }
@@ -67,21 +74,38 @@ impl Machine<'_> {
                     let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
                     let count = warp.r[*count as usize][lane as usize];
                     if count == 0 || count >= 1 << 20 {
-                        self.finding(at, Class::Mbarrier, Some(thread(lane)), format!("an mbarrier of {count} arrivals; 1 to 1048575 are possible"));
+                        self.finding(
+                            at,
+                            Class::Mbarrier,
+                            Some(thread(lane)),
+                            format!("an mbarrier of {count} arrivals; 1 to 1048575 are possible"),
+                        );
                         return Err(Stop);
                     }
-                    let warps = self.launch.block.iter().product::<u32>().div_ceil(32) * self.launch.cluster.iter().product::<u32>();
+                    let warps = self.launch.block.iter().product::<u32>().div_ceil(32)
+                        * self.launch.cluster.iter().product::<u32>();
                     let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                     let agents: usize = cluster.blocks.iter().map(|b| b.mbarriers.len()).sum();
                     let agent = (warps as usize + agents) as u16;
                     let clocks = warp.clocks.clone();
-                    let bar = Mbarrier { expected: count, pending: i64::from(count), transactions: 0, phase: 0, line: at.line, clocks, agent };
+                    let bar = Mbarrier {
+                        expected: count,
+                        pending: i64::from(count),
+                        transactions: 0,
+                        phase: 0,
+                        line: at.line,
+                        clocks,
+                        agent,
+                    };
                     let block = &mut cluster.blocks[place.0];
                     let old = block.mbarriers.insert(place.1, bar);
                     let offset = place.1 as usize;
                     block.shared.state[offset..offset + 8].fill(DEFINED);
                     if let Some(old) = old {
-                        let what = format!("the mbarrier at {} is initialised again without `mbarrier.inval` (first at line {})", place.1, old.line);
+                        let what = format!(
+                            "the mbarrier at {} is initialised again without `mbarrier.inval` (first at line {})",
+                            place.1, old.line
+                        );
                         self.finding(at, Class::Mbarrier, Some(thread(lane)), what);
                     }
                 }
@@ -131,7 +155,12 @@ impl Machine<'_> {
                 let (tokens, known) = read(warp, *token);
                 if mask & !known != 0 {
                     let lane = (mask & !known).trailing_zeros();
-                    self.finding(at, Class::Uninitialised, Some(thread(lane)), "the phase of an mbarrier wait was never written".into());
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread(lane)),
+                        "the phase of an mbarrier wait was never written".into(),
+                    );
                 }
                 let mut result = 0u32;
                 let mut waiting = None;
@@ -169,9 +198,11 @@ impl Machine<'_> {
                     Some(slot) => read(warp, *slot).0,
                 };
                 for lane in lanes(mask) {
-                    let (d, s, n) = (to[lane as usize], from[lane as usize], count[lane as usize].min(u64::from(*size)) as u32);
+                    let (d, s, n) =
+                        (to[lane as usize], from[lane as usize], count[lane as usize].min(u64::from(*size)) as u32);
                     if d % u64::from(*size) != 0 || s % u64::from(*size) != 0 {
-                        let (space, bad) = if d % u64::from(*size) != 0 { (Space::Shared, d) } else { (Space::Global, s) };
+                        let (space, bad) =
+                            if d % u64::from(*size) != 0 { (Space::Shared, d) } else { (Space::Global, s) };
                         return Err(self.bad_access(at, warp, space, bad, *size as usize, lane));
                     }
                     if n > 0 && self.global.find(s, n as usize).is_none() {
@@ -203,7 +234,8 @@ impl Machine<'_> {
                 let addresses = self.addresses(at, warp, *addr, mask);
                 let mut copies: Vec<PendingCopy> = vec![];
                 for group in warp.copy_groups.iter_mut().chain([&mut warp.copies]) {
-                    let (mine, rest) = std::mem::take(group).into_iter().partition(|c: &PendingCopy| mask >> c.lane & 1 != 0);
+                    let (mine, rest) =
+                        std::mem::take(group).into_iter().partition(|c: &PendingCopy| mask >> c.lane & 1 != 0);
                     copies.extend::<Vec<_>>(mine);
                     *group = rest;
                 }
@@ -219,8 +251,15 @@ impl Machine<'_> {
                     }
                     let (mine, rest) = copies.into_iter().partition(|c| same >> c.lane & 1 != 0);
                     copies = rest;
-                    let what = Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same, noinc: *noinc };
-                    self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
+                    let what =
+                        Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same, noinc: *noinc };
+                    self.pending.push_back(PendingOperation {
+                        cluster: at.cluster,
+                        issuer: at.block,
+                        line: at.line,
+                        clocks: warp.clocks.clone(),
+                        what,
+                    });
                     left &= !same;
                 }
             }
@@ -233,7 +272,10 @@ impl Machine<'_> {
                     let space = |a: u64| if window(a).0 == Space::Shared { a & 0xffff_ffff } else { a };
                     let (d, b) = (space(to[l]), space(bars[l]));
                     if size % 16 != 0 || d % 16 != 0 || from[l] % 16 != 0 {
-                        let what = format!("a bulk copy of {size} bytes from {:#x} to shared address {d}: all must be multiples of 16", from[l]);
+                        let what = format!(
+                            "a bulk copy of {size} bytes from {:#x} to shared address {d}: all must be multiples of 16",
+                            from[l]
+                        );
                         self.finding(at, Class::Misaligned, Some(thread(lane)), what);
                         return Err(Stop);
                     }
@@ -255,7 +297,13 @@ impl Machine<'_> {
                             Err(a) => Err(a),
                         };
                         let what = Pending::Linear { dst_block, dst: offset, src, size, barrier: place };
-                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
+                        self.pending.push_back(PendingOperation {
+                            cluster: at.cluster,
+                            issuer: at.block,
+                            line: at.line,
+                            clocks: warp.clocks.clone(),
+                            what,
+                        });
                     }
                 }
                 self.activity += 1;
@@ -267,7 +315,10 @@ impl Machine<'_> {
                     let size = warp.r[*size as usize][l];
                     let s = from[l] & 0xffff_ffff;
                     if size % 16 != 0 || to[l] % 16 != 0 || s % 16 != 0 {
-                        let what = format!("a bulk copy of {size} bytes from shared address {s} to {:#x}: all must be multiples of 16", to[l]);
+                        let what = format!(
+                            "a bulk copy of {size} bytes from shared address {s} to {:#x}: all must be multiples of 16",
+                            to[l]
+                        );
                         self.finding(at, Class::Misaligned, Some(thread(lane)), what);
                         return Err(Stop);
                     }
@@ -406,15 +457,29 @@ impl Machine<'_> {
                     let Some(bars) = bars else { return Err(Stop) };
                     let b = bars[l] & 0xffff_ffff;
                     for rank in self.targets(at, t.multicast, warp, l) {
-                        let (dst_block, dst) = rank.map_or_else(|| shared_target(at, address), |r| (r, address & 0xff_ffff));
+                        let (dst_block, dst) =
+                            rank.map_or_else(|| shared_target(at, address), |r| (r, address & 0xff_ffff));
                         let barrier = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
                         self.live_barrier(at, thread, barrier)?;
                         if self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize).is_none() {
                             return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
                         }
                         self.poison(at.cluster, (dst_block, dst), count as usize);
-                        let what = Pending::Tensor { map: bytes, coordinates: coordinates.clone(), dst_block, dst, barrier, count };
-                        self.pending.push_back(PendingOperation { cluster: at.cluster, issuer: at.block, line: at.line, clocks: warp.clocks.clone(), what });
+                        let what = Pending::Tensor {
+                            map: bytes,
+                            coordinates: coordinates.clone(),
+                            dst_block,
+                            dst,
+                            barrier,
+                            count,
+                        };
+                        self.pending.push_back(PendingOperation {
+                            cluster: at.cluster,
+                            issuer: at.block,
+                            line: at.line,
+                            clocks: warp.clocks.clone(),
+                            what,
+                        });
                     }
                     self.activity += 1;
                 }
@@ -444,7 +509,9 @@ impl Machine<'_> {
                     let range = offset..offset + size as usize;
                     (region.data[range.clone()].to_vec(), region.state[range].to_vec())
                 });
-                if let (Some((data, state)), Some((region, offset))) = (copied, self.bytes_at(at.cluster, Ok((dst_block, dst)), size as usize)) {
+                if let (Some((data, state)), Some((region, offset))) =
+                    (copied, self.bytes_at(at.cluster, Ok((dst_block, dst)), size as usize))
+                {
                     region.data[offset..offset + size as usize].copy_from_slice(&data);
                     region.state[offset..offset + size as usize].copy_from_slice(&state);
                 }
@@ -483,7 +550,9 @@ impl Machine<'_> {
             }
             Pending::Arrive { block, copies, barrier, lanes, noinc } => {
                 let _ = noinc;
-                if self.launch.order && let Some(bar) = self.mbarrier(at.cluster, (block, barrier)) {
+                if self.launch.order
+                    && let Some(bar) = self.mbarrier(at.cluster, (block, barrier))
+                {
                     let agent = bar.agent;
                     bar.clocks.tick(agent);
                     let time = bar.clocks.time(agent);
@@ -491,7 +560,14 @@ impl Machine<'_> {
                     bar.clocks.join(&operation.clocks);
                     for c in &copies {
                         let (target, offset) = shared_target(at, c.dst);
-                        let actor = Actor { agent, time, clocks: &operation.clocks, write: true, asynchronous: false, line: c.line };
+                        let actor = Actor {
+                            agent,
+                            time,
+                            clocks: &operation.clocks,
+                            write: true,
+                            asynchronous: false,
+                            line: c.line,
+                        };
                         self.touch(at, target, offset, u64::from(c.size), actor, None);
                     }
                 }
@@ -535,7 +611,9 @@ impl Machine<'_> {
             let mut data = [0u8; 16];
             let mut state = [DEFINED; 16];
             let n = c.bytes as usize;
-            if n > 0 && let Some((region, offset)) = self.global.find(c.src, n) {
+            if n > 0
+                && let Some((region, offset)) = self.global.find(c.src, n)
+            {
                 data[..n].copy_from_slice(&region.data[offset..offset + n]);
                 state[..n].copy_from_slice(&region.state[offset..offset + n]);
             }
@@ -552,7 +630,9 @@ impl Machine<'_> {
     fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
         let (src, len) = match &s.store {
             BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
-            BulkStore::Tensor { map, src, .. } => (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes()))),
+            BulkStore::Tensor { map, src, .. } => {
+                (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes())))
+            }
         };
         let (block, offset) = shared_target(at, src);
         self.touch_async(at, warp, &s.clocks, block, offset, len, s.line);
@@ -568,7 +648,12 @@ impl Machine<'_> {
                 let data = region.data[offset..offset + size as usize].to_vec();
                 let undefined = region.state[offset..offset + size as usize].contains(&0);
                 if undefined {
-                    self.finding(at, Class::Uninitialised, Some(thread), "a bulk store reads shared memory that was never written".into());
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread),
+                        "a bulk store reads shared memory that was never written".into(),
+                    );
                 }
                 let Some((region, offset)) = self.global.find(dst, size as usize) else { return Err(Stop) };
                 match reduce {
@@ -589,7 +674,9 @@ impl Machine<'_> {
                 let map = TensorMap::decode(&map).map_err(|_| Stop)?;
                 let count = map.box_bytes() as usize;
                 let (block, start) = shared_target(at, src);
-                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else { return Err(Stop) };
+                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
+                    return Err(Stop);
+                };
                 let data = region.data[offset..offset + count].to_vec();
                 let state = region.state[offset..offset + count].to_vec();
                 let size = map.element as usize;
@@ -614,7 +701,12 @@ impl Machine<'_> {
                 });
                 *self.report.bytes.entry("tensor store").or_insert(0) += count as u64;
                 if undefined {
-                    self.finding(at, Class::Uninitialised, Some(thread), "a tensor store reads shared memory that was never written".into());
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread),
+                        "a tensor store reads shared memory that was never written".into(),
+                    );
                 }
                 if let Some(address) = bad {
                     let place = self.global.describe(address);

@@ -64,7 +64,12 @@ fn align(at: u64, to: u64) -> u64 {
 }
 
 /// Decodes a kernel; `symbols` places the module's variables.
-pub fn decode(module: &Module, entry: &str, symbols: &Symbols, shared_start: u64) -> std::result::Result<Program, Vec<SyntaxError>> {
+pub fn decode(
+    module: &Module,
+    entry: &str,
+    symbols: &Symbols,
+    shared_start: u64,
+) -> std::result::Result<Program, Vec<SyntaxError>> {
     let one = |line, message: String| vec![SyntaxError { line, message }];
     let Some(function) = module.functions.iter().find(|f| f.entry && f.name == entry) else {
         let names: Vec<&str> = module.functions.iter().filter(|f| f.entry).map(|f| f.name.as_str()).collect();
@@ -213,7 +218,8 @@ fn special(name: &str) -> Option<(Special, bool)> {
         ("%cluster_ctaid", Special::ClusterCtaid),
         ("%cluster_nctaid", Special::ClusterNctaid),
     ];
-    if let Some((stem, make)) = axes.iter().find(|(stem, _)| name.strip_prefix(stem).is_some_and(|r| axis(r).is_some())) {
+    if let Some((stem, make)) = axes.iter().find(|(stem, _)| name.strip_prefix(stem).is_some_and(|r| axis(r).is_some()))
+    {
         return Some((make(axis(&name[stem.len()..])?), false));
     }
     Some(match name {
@@ -364,7 +370,14 @@ impl<'a> Decoder<'a> {
             return Err(format!("more than {MAX_REGISTERS} registers"));
         }
         self.files[file] += 1;
-        Ok((match file { 0 => Slot::R(n), 1 => Slot::D(n), _ => Slot::P(n) }, bits))
+        Ok((
+            match file {
+                0 => Slot::R(n),
+                1 => Slot::D(n),
+                _ => Slot::P(n),
+            },
+            bits,
+        ))
     }
 
     fn variable(&mut self, v: &Variable) {
@@ -405,7 +418,8 @@ impl<'a> Decoder<'a> {
                     break;
                 }
                 let number: Option<u32> = name[cut..].parse().ok();
-                let range = self.scopes[n].ranges.iter().find(|(p, c, _)| *p == name[..cut] && number.is_some_and(|x| x < *c));
+                let range =
+                    self.scopes[n].ranges.iter().find(|(p, c, _)| *p == name[..cut] && number.is_some_and(|x| x < *c));
                 if let Some((_, _, ty)) = range {
                     let ty = *ty;
                     let made = self.new_register(ty, name);
@@ -420,7 +434,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn find_variable(&self, name: &str) -> Option<(Space, u64)> {
-        self.scopes.iter().rev().find_map(|s| s.variables.get(name).copied()).or_else(|| self.symbols.get(name).copied())
+        self.scopes
+            .iter()
+            .rev()
+            .find_map(|s| s.variables.get(name).copied())
+            .or_else(|| self.symbols.get(name).copied())
     }
 
     pub(super) fn const32(&mut self, v: u32) -> u32 {
@@ -682,7 +700,8 @@ impl<'a> Decoder<'a> {
                 return Ok(());
             }
             ("__assertfail", 5) => {
-                let (message, file, line) = (at(self, &arguments[0])?, at(self, &arguments[1])?, at(self, &arguments[2])?);
+                let (message, file, line) =
+                    (at(self, &arguments[0])?, at(self, &arguments[1])?, at(self, &arguments[2])?);
                 self.push(Op::AssertFail { message, file, line }, guard);
                 return Ok(());
             }
@@ -743,7 +762,8 @@ impl<'a> Decoder<'a> {
             }
             "brx" => self.brx(i),
             "trap" if rest.is_empty() => Ok(Op::Trap),
-            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol" | "createpolicy" => {
+            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
+            | "createpolicy" => {
                 if parts[0] == "createpolicy" {
                     let d = self.dst_d(&i.operands[0])?;
                     let a = self.const64(0);
@@ -822,8 +842,11 @@ impl<'a> Decoder<'a> {
             Exec::Sel32 | Exec::Sel64 => {
                 let wide = matches!(exec, Exec::Sel64);
                 let (p, negated) = self.p(&o[3])?;
-                let (mut a, mut b) =
-                    if wide { (self.d(&o[1])?, self.d(&o[2])?) } else { (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?) };
+                let (mut a, mut b) = if wide {
+                    (self.d(&o[1])?, self.d(&o[2])?)
+                } else {
+                    (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?)
+                };
                 if negated {
                     std::mem::swap(&mut a, &mut b);
                 }
@@ -951,7 +974,10 @@ impl<'a> Decoder<'a> {
         let output = rest.first() == Some(&"cc");
         let ty = rest.get(usize::from(output)).copied().unwrap_or("");
         let input = name.ends_with('c');
-        if !matches!(name, "add" | "sub" | "addc" | "subc") || rest.len() != 1 + usize::from(output) || !(input || output) {
+        if !matches!(name, "add" | "sub" | "addc" | "subc")
+            || rest.len() != 1 + usize::from(output)
+            || !(input || output)
+        {
             return Err("there is no such instruction for sm_90a, or it is not supported".into());
         }
         self.exactly(i, 3)?;
@@ -970,7 +996,9 @@ impl<'a> Decoder<'a> {
     }
 
     fn brx(&mut self, i: &Instruction) -> Result<Op> {
-        let [index, Operand::Name(list)] = &i.operands[..] else { return Err("an index and a label list are expected".into()) };
+        let [index, Operand::Name(list)] = &i.operands[..] else {
+            return Err("an index and a label list are expected".into());
+        };
         let names = self.scopes.iter().rev().find_map(|s| s.targets.get(list).cloned());
         let names = names.ok_or_else(|| format!("there is no `.branchtargets` `{list}`"))?;
         let targets = names.iter().map(|n| self.find_label(n)).collect::<Result<Vec<_>>>()?;

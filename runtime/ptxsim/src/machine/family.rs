@@ -84,7 +84,9 @@ fn scope(m: &mut Mods) {
 fn cache(m: &mut Mods) {
     loop {
         let Some(first) = m.0.first() else { return };
-        let known = first.starts_with("L1::") || first.starts_with("L2::") || matches!(*first, "ca" | "cg" | "cs" | "lu" | "cv" | "wb" | "wt");
+        let known = first.starts_with("L1::")
+            || first.starts_with("L2::")
+            || matches!(*first, "ca" | "cg" | "cs" | "lu" | "cv" | "wb" | "wt");
         if !known {
             return;
         }
@@ -222,7 +224,11 @@ impl Decoder<'_> {
 
     fn operands<'i>(&self, i: &'i Instruction, least: usize, most: usize) -> Result<&'i [Operand]> {
         let n = i.operands.len();
-        if (least..=most).contains(&n) { Ok(&i.operands) } else { Err(format!("{least} operands are expected, not {n}")) }
+        if (least..=most).contains(&n) {
+            Ok(&i.operands)
+        } else {
+            Err(format!("{least} operands are expected, not {n}"))
+        }
     }
 
     fn load(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
@@ -278,7 +284,11 @@ impl Decoder<'_> {
         if b.len() != n || (n > 1 && !red) {
             return Err("vector atomics with results are not supported".into());
         }
-        let c = if op == AtomOp::Cas { self.source(o.get(first + 2).ok_or("a third operand is expected")?, bits)? } else { Slot::Sink };
+        let c = if op == AtomOp::Cas {
+            self.source(o.get(first + 2).ok_or("a third operand is expected")?, bits)?
+        } else {
+            Slot::Sink
+        };
         let dst = if red { Slot::Sink } else { self.any(&o[0])?.0 };
         Ok(Op::Atom { op, ty, space: settle(said, named), addr, dst, b, c, order })
     }
@@ -335,16 +345,30 @@ impl Decoder<'_> {
                 m.done()?;
                 let o = self.operands(i, 5, 5)?;
                 let (d, p) = pair(self, &o[0])?;
-                Ok(Op::Shuffle { mode, d, p, a: self.r(&o[1])?, b: self.r(&o[2])?, c: self.r(&o[3])?, members: self.r(&o[4])? })
+                Ok(Op::Shuffle {
+                    mode,
+                    d,
+                    p,
+                    a: self.r(&o[1])?,
+                    b: self.r(&o[2])?,
+                    c: self.r(&o[3])?,
+                    members: self.r(&o[4])?,
+                })
             }
             "vote" => {
-                let choices = [("all", VoteMode::All), ("any", VoteMode::Any), ("uni", VoteMode::Uni), ("ballot", VoteMode::Ballot)];
+                let choices = [
+                    ("all", VoteMode::All),
+                    ("any", VoteMode::Any),
+                    ("uni", VoteMode::Uni),
+                    ("ballot", VoteMode::Ballot),
+                ];
                 let mode = m.need(&choices)?;
                 m.need(&[("pred", ()), ("b32", ())])?;
                 m.done()?;
                 let o = self.operands(i, 3, 3)?;
                 let (p, negated) = self.p(&o[1])?;
-                let d = if mode == VoteMode::Ballot { Slot::R(self.dst_r(&o[0])?) } else { Slot::P(self.dst_p(&o[0])?) };
+                let d =
+                    if mode == VoteMode::Ballot { Slot::R(self.dst_r(&o[0])?) } else { Slot::P(self.dst_p(&o[0])?) };
                 Ok(Op::Vote { mode, d, p, negated, members: self.r(&o[2])? })
             }
             "match" => {
@@ -395,7 +419,13 @@ impl Decoder<'_> {
             let (p, negated) = self.p(&o[o.len() - 1])?;
             let d = if mode == VoteMode::Ballot { Slot::R(self.dst_r(&o[0])?) } else { Slot::P(self.dst_p(&o[0])?) };
             let count = if o.len() == 4 { Some(self.r(&o[2])?) } else { None };
-            return Ok(Op::Bar { id: self.r(&o[1])?, count, arrive: false, aligned, reduce: Some((mode, d, p, negated)) });
+            return Ok(Op::Bar {
+                id: self.r(&o[1])?,
+                count,
+                arrive: false,
+                aligned,
+                reduce: Some((mode, d, p, negated)),
+            });
         }
         m.done()?;
         let o = self.operands(i, 1 + what, 2)?;
@@ -570,7 +600,9 @@ impl Decoder<'_> {
         let to = m.need(SPACES)?;
         let from = m.need(SPACES)?;
         let map_of = |d: &mut Self, o: &Operand| -> Result<(Addr, Vec<u32>)> {
-            let Operand::Address { base, offset, coordinates } = o else { return Err("a tensor map and coordinates are expected".into()) };
+            let Operand::Address { base, offset, coordinates } = o else {
+                return Err("a tensor map and coordinates are expected".into());
+            };
             if coordinates.len() != rank {
                 return Err(format!("{rank} coordinates are expected, not {}", coordinates.len()));
             }
@@ -588,7 +620,14 @@ impl Decoder<'_> {
                 let (map, coordinates) = map_of(self, &o[1])?;
                 let multicast = if multicast { Some(self.r(o.get(3).ok_or("a mask is expected")?)?) } else { None };
                 let (shared, barrier) = (self.addr(&o[0])?.0, Some(self.addr(&o[2])?.0));
-                Ok(Op::Tensor(Box::new(Tensor { kind: TensorKind::Load, map, coordinates, shared, barrier, multicast })))
+                Ok(Op::Tensor(Box::new(Tensor {
+                    kind: TensorKind::Load,
+                    map,
+                    coordinates,
+                    shared,
+                    barrier,
+                    multicast,
+                })))
             }
             (Space::Global, Space::Shared) => {
                 let kind = if reduce { TensorKind::Reduce(m.need(ATOM_OPS)?) } else { TensorKind::Store };
@@ -623,7 +662,11 @@ impl Decoder<'_> {
         if list.len() != n {
             return Err(format!("{n} registers are expected, not {}", list.len()));
         }
-        Ok(if load { Op::Ldmatrix { dst: list, trans, space, addr } } else { Op::Stmatrix { src: list, trans, space, addr } })
+        Ok(if load {
+            Op::Ldmatrix { dst: list, trans, space, addr }
+        } else {
+            Op::Stmatrix { src: list, trans, space, addr }
+        })
     }
 
     fn mma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
@@ -660,7 +703,11 @@ impl Decoder<'_> {
         };
         let (na, nb) = (k * a.bytes() / 8, k * b.bytes() / 16);
         let nc = |acc| if acc == Acc::F16 { 2 } else { 4 };
-        if mma.ar.len() as u32 != na || mma.br.len() as u32 != nb || mma.cr.len() != nc(c_acc) || mma.dr.len() != nc(d_acc) {
+        if mma.ar.len() as u32 != na
+            || mma.br.len() as u32 != nb
+            || mma.cr.len() != nc(c_acc)
+            || mma.dr.len() != nc(d_acc)
+        {
             return Err("a wrong number of registers".into());
         }
         Ok(Op::Mma(Box::new(mma)))
@@ -729,7 +776,13 @@ impl Decoder<'_> {
         if negated {
             return Err("a negated scale-d".into());
         }
-        let rest: Vec<i128> = o[at + 1..].iter().map(|x| match x { Operand::Int(v) => Ok(*v), _ => Err("a constant is expected".to_string()) }).collect::<Result<_>>()?;
+        let rest: Vec<i128> = o[at + 1..]
+            .iter()
+            .map(|x| match x {
+                Operand::Int(v) => Ok(*v),
+                _ => Err("a constant is expected".to_string()),
+            })
+            .collect::<Result<_>>()?;
         let integer = matches!(a, Elem::S8 | Elem::U8);
         let negative = |n: usize| rest.get(n) == Some(&-1);
         let (trans_a, trans_b) = match (rest.len(), a_desc.is_some()) {
@@ -786,8 +839,16 @@ impl Decoder<'_> {
         m.need(&[("tile", ())])?;
         let field = m.need(
             &[
-                "global_address", "rank", "box_dim", "global_dim", "global_stride", "element_stride", "elemtype",
-                "interleave_layout", "swizzle_mode", "fill_mode",
+                "global_address",
+                "rank",
+                "box_dim",
+                "global_dim",
+                "global_stride",
+                "element_stride",
+                "elemtype",
+                "interleave_layout",
+                "swizzle_mode",
+                "fill_mode",
             ]
             .map(|f| (f, f)),
         )?;
@@ -798,7 +859,13 @@ impl Decoder<'_> {
         let o = self.operands(i, 2, 3)?;
         let (addr, named) = self.addr(&o[0])?;
         let index = if o.len() == 3 { Some(i64::from(int(&o[1])?)) } else { None };
-        Ok(Op::TensormapReplace { space: settle(said, named), addr, field, index, value: self.source(&o[o.len() - 1], bits)? })
+        Ok(Op::TensormapReplace {
+            space: settle(said, named),
+            addr,
+            field,
+            index,
+            value: self.source(&o[o.len() - 1], bits)?,
+        })
     }
 }
 

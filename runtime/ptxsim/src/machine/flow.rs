@@ -34,7 +34,11 @@ impl Flow {
         let edges: Vec<Vec<u32>> = (0..count)
             .map(|b| {
                 let end = starts.get(b + 1).copied().unwrap_or(leaders.len());
-                next(end - 1).into_iter().filter(|pc| (*pc as usize) < leaders.len()).map(|pc| block_at[pc as usize]).collect()
+                next(end - 1)
+                    .into_iter()
+                    .filter(|pc| (*pc as usize) < leaders.len())
+                    .map(|pc| block_at[pc as usize])
+                    .collect()
             })
             .collect();
         let mut flow = Flow { block_at, order: vec![NONE; count], loop_end: vec![0; count], places: vec![] };
@@ -59,8 +63,15 @@ impl Flow {
 
     #[allow(clippy::too_many_arguments)]
     fn arrange(
-        &mut self, edges: &[Vec<u32>], blocks: Vec<u32>, head: u32, region: &mut [u32], own: u32, next_region: &mut u32,
-        place: &mut u32, depth: u32,
+        &mut self,
+        edges: &[Vec<u32>],
+        blocks: Vec<u32>,
+        head: u32,
+        region: &mut [u32],
+        own: u32,
+        next_region: &mut u32,
+        place: &mut u32,
+        depth: u32,
     ) {
         let components = components(edges, &blocks, head, region, own);
         for mut component in components {
@@ -81,10 +92,10 @@ impl Flow {
             let inner = *next_region;
             *next_region += 1;
             component.iter().for_each(|b| region[*b as usize] = inner);
-            let entered = |b: u32| {
-                blocks.iter().any(|o| region[*o as usize] != inner && edges[*o as usize].contains(&b))
-            };
-            let entry = component.iter().copied().filter(|b| component.len() < 512 && entered(*b)).min().unwrap_or(first);
+            let entered =
+                |b: u32| blocks.iter().any(|o| region[*o as usize] != inner && edges[*o as usize].contains(&b));
+            let entry =
+                component.iter().copied().filter(|b| component.len() < 512 && entered(*b)).min().unwrap_or(first);
             self.arrange(edges, component, entry, region, inner, next_region, place, depth + 1);
             self.loop_end[entry as usize] = *place - 1;
         }

@@ -185,7 +185,8 @@ impl Machine<'_> {
                 let active = first_lanes(dst.len());
                 self.each_lane(at, warp, *space, &addresses, 16, active, |region, offset, lane| {
                     for e in 0..8 {
-                        rows[lane][e] = u16::from_le_bytes([region.data[offset + 2 * e], region.data[offset + 2 * e + 1]]);
+                        rows[lane][e] =
+                            u16::from_le_bytes([region.data[offset + 2 * e], region.data[offset + 2 * e + 1]]);
                     }
                     known[lane] = !region.state[offset..offset + 16].contains(&0);
                 })?;
@@ -193,8 +194,15 @@ impl Machine<'_> {
                 for (m, d) in dst.iter().enumerate() {
                     let mut defined = 0;
                     let out = std::array::from_fn(|l| {
-                        let pick = |e: usize| if *trans { rows[8 * m + 2 * (l % 4) + e][l / 4] } else { rows[8 * m + l / 4][2 * (l % 4) + e] };
-                        let sources = if *trans { [8 * m + 2 * (l % 4), 8 * m + 2 * (l % 4) + 1] } else { [8 * m + l / 4; 2] };
+                        let pick = |e: usize| {
+                            if *trans {
+                                rows[8 * m + 2 * (l % 4) + e][l / 4]
+                            } else {
+                                rows[8 * m + l / 4][2 * (l % 4) + e]
+                            }
+                        };
+                        let sources =
+                            if *trans { [8 * m + 2 * (l % 4), 8 * m + 2 * (l % 4) + 1] } else { [8 * m + l / 4; 2] };
                         defined |= u32::from(known[sources[0]] && known[sources[1]]) << l;
                         u32::from(pick(0)) | u32::from(pick(1)) << 16
                     });
@@ -299,10 +307,20 @@ impl Machine<'_> {
         let uniform = |v: &[u64; 32]| v.iter().all(|x| *x == v[0]);
         for d in w.a_desc.iter().chain([&w.b_desc]) {
             if warp.def_d[*d as usize] != u32::MAX {
-                self.finding(at, Class::Uninitialised, Some(thread), "a matrix descriptor depends on a value that was never written".into());
+                self.finding(
+                    at,
+                    Class::Uninitialised,
+                    Some(thread),
+                    "a matrix descriptor depends on a value that was never written".into(),
+                );
             }
             if !uniform(&warp.d[*d as usize]) {
-                self.finding(at, Class::Wgmma, Some(thread), "a matrix descriptor differs between the lanes of a warp".into());
+                self.finding(
+                    at,
+                    Class::Wgmma,
+                    Some(thread),
+                    "a matrix descriptor differs between the lanes of a warp".into(),
+                );
             }
         }
         let scale_d = warp.p[w.scale_d as usize] & 1 != 0;
@@ -398,7 +416,11 @@ impl Machine<'_> {
         let mut b = vec![0f32; k * n];
         for col in 0..n {
             for kk in 0..k {
-                let address = if w.trans_b { desc.row_major(col as u64, kk as u64) } else { desc.k_major(col as u64, (kk * size) as u64) };
+                let address = if w.trans_b {
+                    desc.row_major(col as u64, kk as u64)
+                } else {
+                    desc.k_major(col as u64, (kk * size) as u64)
+                };
                 b[kk * n + col] = fetch(w.b, address);
             }
         }
@@ -423,7 +445,12 @@ impl Machine<'_> {
                 match source {
                     Source::Value(v) => *r = **v,
                     Source::Token(_) => {
-                        self.finding(at, Class::Wgmma, Some(warp.index * 32), "an accumulator comes from a wgmma that never completes".into());
+                        self.finding(
+                            at,
+                            Class::Wgmma,
+                            Some(warp.index * 32),
+                            "an accumulator comes from a wgmma that never completes".into(),
+                        );
                     }
                 }
             }
@@ -433,7 +460,8 @@ impl Machine<'_> {
         self.report.tensor_operations += (16 * n * k) as u64;
         let out = spread(w.acc, n, &d);
         // Registers that carry this operation's tokens, and accumulators of later operations.
-        let ready: Vec<(u32, u32)> = warp.tokens.iter().filter(|(_, t)| t.operation == p.operation).map(|(r, t)| (*r, t.element)).collect();
+        let ready: Vec<(u32, u32)> =
+            warp.tokens.iter().filter(|(_, t)| t.operation == p.operation).map(|(r, t)| (*r, t.element)).collect();
         for (r, element) in ready {
             warp.tokens.remove(&r);
             warp.r[r as usize] = out[element as usize];
@@ -463,17 +491,27 @@ fn first_lanes(matrices: usize) -> u32 {
 fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class, String)>) -> f32 {
     let size = elem.bytes() as usize;
     let Some(offset) = shared.offset(address, size) else {
-        *problem = Some((Class::OutOfBounds, format!("a matrix descriptor leads to byte {address} of shared memory ({} bytes)", shared.data.len())));
+        *problem = Some((
+            Class::OutOfBounds,
+            format!("a matrix descriptor leads to byte {address} of shared memory ({} bytes)", shared.data.len()),
+        ));
         return 0.0;
     };
     if shared.state[offset] & DEFINED == 0 && problem.is_none() {
-        let what = format!("a matrix product reads byte {address} of shared memory, which was never written or is still being copied");
+        let what = format!(
+            "a matrix product reads byte {address} of shared memory, which was never written or is still being copied"
+        );
         *problem = Some((Class::Uninitialised, what));
     }
     let bits = match size {
         1 => u32::from(shared.data[offset]),
         2 => u32::from(u16::from_le_bytes([shared.data[offset], shared.data[offset + 1]])),
-        _ => u32::from_le_bytes([shared.data[offset], shared.data[offset + 1], shared.data[offset + 2], shared.data[offset + 3]]),
+        _ => u32::from_le_bytes([
+            shared.data[offset],
+            shared.data[offset + 1],
+            shared.data[offset + 2],
+            shared.data[offset + 3],
+        ]),
     };
     value(elem, bits)
 }

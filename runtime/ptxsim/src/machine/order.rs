@@ -105,7 +105,11 @@ fn check(word: &mut Word, actor: &Actor, mask: u8) -> Option<Problem> {
     if w.mask & mask != 0 {
         if !ordered(&w) {
             problem = Some(Problem::Race(w, true));
-        } else if actor.asynchronous && !w.asynchronous && w.time != 0 && !at_least(&actor.clocks.fenced, w.agent, w.time) {
+        } else if actor.asynchronous
+            && !w.asynchronous
+            && w.time != 0
+            && !at_least(&actor.clocks.fenced, w.agent, w.time)
+        {
             problem = Some(Problem::Proxy(w));
         }
     }
@@ -157,21 +161,29 @@ impl Machine<'_> {
             let warps = u32::from(u16::MAX).min(self.launch.block.iter().product::<u32>().div_ceil(32));
             let blocks = self.launch.cluster.iter().product::<u32>();
             let n = u32::from(e.agent);
-            if n < warps * blocks { format!("warp {} of block {} of the cluster", n % warps, n / warps) } else { "a copy".into() }
+            if n < warps * blocks {
+                format!("warp {} of block {} of the cluster", n % warps, n / warps)
+            } else {
+                "a copy".into()
+            }
         };
         let this = kind(actor.write, actor.asynchronous);
         match problem {
             Problem::Race(e, write) => {
                 let what = format!(
                     "this {this} of shared address {address} and the {} at PTX line {} by {} are not ordered: a barrier is missing between them",
-                    kind(write, e.asynchronous), e.line, who(&e)
+                    kind(write, e.asynchronous),
+                    e.line,
+                    who(&e)
                 );
                 self.finding(At { line: actor.line, ..at }, Class::Race, thread, what);
             }
             Problem::Proxy(e) => {
                 let what = format!(
                     "this {this} of shared address {address} comes after the {} at PTX line {} by {} with no `fence.proxy.async` between them",
-                    kind(true, e.asynchronous), e.line, who(&e)
+                    kind(true, e.asynchronous),
+                    e.line,
+                    who(&e)
                 );
                 self.finding(At { line: actor.line, ..at }, Class::ProxyOrder, thread, what);
             }
@@ -179,17 +191,34 @@ impl Machine<'_> {
     }
 
     /// An access by the lanes of a warp through the generic proxy.
-    pub(super) fn touch_lanes(&mut self, at: At, warp: &Warp, space: Space, addresses: &[u64; 32], bytes: usize, mask: u32, write: bool) {
+    pub(super) fn touch_lanes(
+        &mut self,
+        at: At,
+        warp: &Warp,
+        space: Space,
+        addresses: &[u64; 32],
+        bytes: usize,
+        mask: u32,
+        write: bool,
+    ) {
         if !self.launch.order || mask == 0 {
             return;
         }
         let first = addresses[mask.trailing_zeros() as usize];
-        let shared = space == Space::Shared || space == Space::Generic && super::access::window(first).0 == Space::Shared;
+        let shared =
+            space == Space::Shared || space == Space::Generic && super::access::window(first).0 == Space::Shared;
         if !shared {
             return;
         }
         let agent = self.agent(at, warp);
-        let actor = Actor { agent, time: warp.clocks.time(agent), clocks: &warp.clocks, write, asynchronous: false, line: at.line };
+        let actor = Actor {
+            agent,
+            time: warp.clocks.time(agent),
+            clocks: &warp.clocks,
+            write,
+            asynchronous: false,
+            line: at.line,
+        };
         let mut before = None;
         for lane in super::agents::lanes(mask) {
             let address = addresses[lane as usize] & 0xffff_ffff;
@@ -203,7 +232,16 @@ impl Machine<'_> {
     }
 
     /// An access of the async proxy that the warp waits for itself: matrix products and bulk stores.
-    pub(super) fn touch_async(&mut self, at: At, warp: &Warp, clocks: &Clocks, block: usize, offset: u64, len: u64, line: u32) {
+    pub(super) fn touch_async(
+        &mut self,
+        at: At,
+        warp: &Warp,
+        clocks: &Clocks,
+        block: usize,
+        offset: u64,
+        len: u64,
+        line: u32,
+    ) {
         if !self.launch.order {
             return;
         }

@@ -126,12 +126,26 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
 
 impl Machine<'_> {
     pub(super) fn finding(&mut self, at: At, class: Class, thread: Option<u32>, message: String) {
-        let block = self.clusters.get(at.cluster).and_then(|c| c.as_ref()).and_then(|c| c.blocks.get(at.block)).map_or([0; 3], |b| b.id);
+        let block = self
+            .clusters
+            .get(at.cluster)
+            .and_then(|c| c.as_ref())
+            .and_then(|c| c.blocks.get(at.block))
+            .map_or([0; 3], |b| b.id);
         let source = self.program.locations.range(..=at.line).next_back().map(|(_, l)| {
             let file = self.program.files_named.get(&l.file).map_or("?", String::as_str);
             format!("{file}:{}", l.line)
         });
-        self.report.add(Finding { class, kernel: self.program.name.clone(), block, thread, line: at.line, source, message, count: 1 });
+        self.report.add(Finding {
+            class,
+            kernel: self.program.name.clone(),
+            block,
+            thread,
+            line: at.line,
+            source,
+            message,
+            count: 1,
+        });
     }
 
     fn check_launch(&mut self) -> Result<(), Stop> {
@@ -152,7 +166,9 @@ impl Machine<'_> {
             Some((Class::Trap, format!("a grid of {:?} blocks; 2147483647 x 65535 x 65535 are possible", l.grid)))
         } else if shared > 232_448 {
             Some((Class::SharedMemory, format!("{shared} bytes of shared memory; 232448 are possible")))
-        } else if bounds.reqntid.is_some_and(|b| b != l.block && product(b) != threads) || bounds.maxntid.is_some_and(|b| product(b) < threads) {
+        } else if bounds.reqntid.is_some_and(|b| b != l.block && product(b) != threads)
+            || bounds.maxntid.is_some_and(|b| product(b) < threads)
+        {
             Some((Class::Trap, format!("a block of {:?} threads against the kernel's launch bounds", l.block)))
         } else if (self.program.param_bytes as usize) != l.params.len() {
             Some((Class::Trap, format!("{} bytes of parameters, not {}", l.params.len(), self.program.param_bytes)))
@@ -203,13 +219,15 @@ impl Machine<'_> {
         let size: u32 = l.cluster.iter().product();
         let blocks = (0..size)
             .map(|rank| {
-                let inner = [rank % l.cluster[0], rank / l.cluster[0] % l.cluster[1], rank / l.cluster[0] / l.cluster[1]];
+                let inner =
+                    [rank % l.cluster[0], rank / l.cluster[0] % l.cluster[1], rank / l.cluster[0] / l.cluster[1]];
                 let block: [u32; 3] = std::array::from_fn(|i| id[i] as u32 * l.cluster[i] + inner[i]);
                 self.start_block(block, id, inner, rank)
             })
             .collect();
         self.report.blocks += u64::from(size);
-        let cluster = Cluster { blocks, arrived: 0, generation: 0, clocks: Clocks::default(), released: Clocks::default() };
+        let cluster =
+            Cluster { blocks, arrived: 0, generation: 0, clocks: Clocks::default(), released: Clocks::default() };
         match self.clusters.iter().position(Option::is_none) {
             Some(free) => self.clusters[free] = Some(cluster),
             None => self.clusters.push(Some(cluster)),
@@ -220,7 +238,8 @@ impl Machine<'_> {
         let (l, p) = (self.launch, self.program);
         let threads: u32 = l.block.iter().product();
         let bytes = (p.static_shared + u64::from(l.dynamic_shared)) as usize;
-        let linear = u64::from(id[0]) + u64::from(l.grid[0]) * (u64::from(id[1]) + u64::from(l.grid[1]) * u64::from(id[2]));
+        let linear =
+            u64::from(id[0]) + u64::from(l.grid[0]) * (u64::from(id[1]) + u64::from(l.grid[1]) * u64::from(id[2]));
         let warps = (0..threads.div_ceil(32))
             .map(|w| {
                 let here = threads - 32 * w;
@@ -349,7 +368,8 @@ impl Machine<'_> {
             }
             idle_rounds = 0;
             if !self.pending.is_empty() {
-                let which = if self.launch.seed.is_some() { self.random(self.pending.len() as u64) as usize } else { 0 };
+                let which =
+                    if self.launch.seed.is_some() { self.random(self.pending.len() as u64) as usize } else { 0 };
                 self.complete(which)?;
                 continue;
             }
@@ -380,7 +400,12 @@ impl Machine<'_> {
         if let Some(at) = self.pending.iter().position(|p| p.cluster == c) {
             let line = self.pending[at].line;
             let place = At { cluster: c, block: self.pending[at].issuer, line, pc: 0 };
-            self.finding(place, Class::Mbarrier, None, "the block ends while a copy into shared memory is in flight".into());
+            self.finding(
+                place,
+                Class::Mbarrier,
+                None,
+                "the block ends while a copy into shared memory is in flight".into(),
+            );
             self.pending.retain(|p| p.cluster != c);
         }
         self.clusters[c] = None;
@@ -400,7 +425,10 @@ impl Machine<'_> {
                             Wait::Phase { block: target, address, phase } => {
                                 let bar = cluster.blocks.get(*target).and_then(|b| b.mbarriers.get(address));
                                 let state = bar.map_or("it is not initialised".into(), |m| {
-                                    format!("{} arrivals of {} and {} bytes are missing", m.pending, m.expected, m.transactions)
+                                    format!(
+                                        "{} arrivals of {} and {} bytes are missing",
+                                        m.pending, m.expected, m.transactions
+                                    )
                                 });
                                 format!("phase {phase} of the mbarrier at shared address {address}: {state}")
                             }
@@ -415,14 +443,23 @@ impl Machine<'_> {
                             Wait::Lanes => "other lanes of its warp".into(),
                             Wait::Ready => "a change of memory".into(),
                         };
-                        found.push((At { cluster: c, block: b, line, pc: g.pc }, warp.index * 32 + g.mask.trailing_zeros(), what));
+                        found.push((
+                            At { cluster: c, block: b, line, pc: g.pc },
+                            warp.index * 32 + g.mask.trailing_zeros(),
+                            what,
+                        ));
                     }
                 }
             }
         }
         let total = found.len();
         for (at, thread, what) in found.into_iter().take(64) {
-            self.finding(at, Class::Deadlock, Some(thread), format!("nothing can go on ({total} groups of lanes wait); this one waits for {what}"));
+            self.finding(
+                at,
+                Class::Deadlock,
+                Some(thread),
+                format!("nothing can go on ({total} groups of lanes wait); this one waits for {what}"),
+            );
         }
         Stop
     }
@@ -457,7 +494,9 @@ impl Machine<'_> {
         let start = (self.steps, self.activity);
         let out = self.run_groups(c, b, &mut warp);
         let spinning = matches!(out, Ok(true)) && self.polled;
-        let moved = self.steps != start.0 && (!spinning || self.activity != start.1) && !matches!(out, Ok(false) if self.steps == start.0 + 1 && self.activity == start.1);
+        let moved = self.steps != start.0
+            && (!spinning || self.activity != start.1)
+            && !matches!(out, Ok(false) if self.steps == start.0 + 1 && self.activity == start.1);
         if let Some(cluster) = &mut self.clusters[c] {
             cluster.blocks[b].warps[w] = warp;
         }
@@ -491,9 +530,17 @@ impl Machine<'_> {
                 let lanes = warp.groups.iter().position(|g| g.wait == Wait::Lanes);
                 match lanes {
                     Some(n) if stuck && warp.groups.iter().all(|g| g.wait == Wait::Lanes) => {
-                        let at = At { cluster: c, block: b, line: self.program.code[warp.groups[n].pc as usize].line, pc: warp.groups[n].pc };
+                        let at = At {
+                            cluster: c,
+                            block: b,
+                            line: self.program.code[warp.groups[n].pc as usize].line,
+                            pc: warp.groups[n].pc,
+                        };
                         let thread = warp.index * 32 + warp.groups[n].mask.trailing_zeros();
-                        let message = format!("lanes {:#010x} of the warp reach an operation that all its lanes must execute together", warp.groups[n].mask);
+                        let message = format!(
+                            "lanes {:#010x} of the warp reach an operation that all its lanes must execute together",
+                            warp.groups[n].mask
+                        );
                         self.finding(at, Class::Divergence, Some(thread), message);
                         warp.groups[n].wait = Wait::Ready;
                         warp.groups[n].yielded = false;
@@ -537,7 +584,15 @@ impl Machine<'_> {
     }
 
     /// Runs one group until it waits, ends, meets others or must yield. Returns whether the slice ended.
-    fn advance(&mut self, c: usize, b: usize, warp: &mut Warp, n: usize, slice: &mut u32, alone: bool) -> Result<bool, Stop> {
+    fn advance(
+        &mut self,
+        c: usize,
+        b: usize,
+        warp: &mut Warp,
+        n: usize,
+        slice: &mut u32,
+        alone: bool,
+    ) -> Result<bool, Stop> {
         let program = self.program;
         let mut alone = alone;
         let (mut pc, mut mask) = (warp.groups[n].pc, warp.groups[n].mask);
@@ -577,7 +632,9 @@ impl Machine<'_> {
                     while left != 0 {
                         let lane = left.trailing_zeros() as usize;
                         let value = warp.r[*index as usize][lane];
-                        let same = (0..32).filter(|i| left >> i & 1 != 0 && warp.r[*index as usize][*i] == value).fold(0, |m, i| m | 1 << i);
+                        let same = (0..32)
+                            .filter(|i| left >> i & 1 != 0 && warp.r[*index as usize][*i] == value)
+                            .fold(0, |m, i| m | 1 << i);
                         let Some(target) = targets.get(value as usize) else {
                             let at = At { cluster: c, block: b, line: inst.line, pc };
                             let what = format!("branch index {value}; the list has {} targets", targets.len());
@@ -658,7 +715,8 @@ impl Machine<'_> {
 
     /// Lanes leave the running group `from` for `pc`.
     fn split(&self, warp: &mut Warp, from: usize, mask: u32, pc: u32) {
-        let there = |(n, g): &(usize, &mut Group)| *n != from && g.pc == pc && matches!(g.wait, Wait::Ready | Wait::Lanes);
+        let there =
+            |(n, g): &(usize, &mut Group)| *n != from && g.pc == pc && matches!(g.wait, Wait::Ready | Wait::Lanes);
         if let Some((_, same)) = warp.groups.iter_mut().enumerate().find(there) {
             same.mask |= mask;
             same.wait = Wait::Ready;
@@ -697,6 +755,9 @@ impl Machine<'_> {
             return false;
         }
         // Some other group is earlier in the order.
-        warp.groups.iter().enumerate().any(|(m, g)| m != n && g.wait == Wait::Ready && !g.yielded && self.place(g.pc) < here)
+        warp.groups
+            .iter()
+            .enumerate()
+            .any(|(m, g)| m != n && g.wait == Wait::Ready && !g.yielded && self.place(g.pc) < here)
     }
 }

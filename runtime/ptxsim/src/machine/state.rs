@@ -12,13 +12,25 @@ pub enum Wait {
     /// Lanes of the warp that must come to the same operation first.
     Lanes,
     /// Named barrier and the generation that ends the wait.
-    Bar { id: u32, generation: u64 },
+    Bar {
+        id: u32,
+        generation: u64,
+    },
     /// Phase of an mbarrier: block of the cluster and address.
-    Phase { block: usize, address: u64, phase: u64 },
-    Cluster { generation: u64 },
+    Phase {
+        block: usize,
+        address: u64,
+        phase: u64,
+    },
+    Cluster {
+        generation: u64,
+    },
     /// More registers for `setmaxnreg.inc`.
     /// `need` registers of the pool for `count` a thread.
-    Registers { count: u32, need: i64 },
+    Registers {
+        count: u32,
+        need: i64,
+    },
 }
 
 /// Lanes at one place.
@@ -194,10 +206,29 @@ pub struct Cluster {
 
 /// A copy between a global buffer and shared memory that has not happened yet.
 pub enum Pending {
-    Linear { dst_block: usize, dst: u64, src: Result<u64, u64>, size: u32, barrier: (usize, u64) },
-    Tensor { map: [u8; 128], coordinates: Vec<i32>, dst_block: usize, dst: u64, barrier: (usize, u64), count: u32 },
+    Linear {
+        dst_block: usize,
+        dst: u64,
+        src: Result<u64, u64>,
+        size: u32,
+        barrier: (usize, u64),
+    },
+    Tensor {
+        map: [u8; 128],
+        coordinates: Vec<i32>,
+        dst_block: usize,
+        dst: u64,
+        barrier: (usize, u64),
+        count: u32,
+    },
     /// Arrival of `cp.async.mbarrier.arrive`: copies of the lanes, then the arrivals.
-    Arrive { block: usize, copies: Vec<PendingCopy>, barrier: u64, lanes: u32, noinc: bool },
+    Arrive {
+        block: usize,
+        copies: Vec<PendingCopy>,
+        barrier: u64,
+        lanes: u32,
+        noinc: bool,
+    },
 }
 
 pub struct PendingOperation {

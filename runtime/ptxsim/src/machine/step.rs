@@ -14,7 +14,15 @@ impl Machine<'_> {
     /// Runs one operation for the lanes of `mask`; `group` are the lanes at this place, `alone` says that no other lanes of
     /// the warp can come here any more.
     #[allow(clippy::too_many_lines)]
-    pub(super) fn step(&mut self, at: At, warp: &mut Warp, op: &Op, mask: u32, group: u32, alone: bool) -> Result<Flow, Stop> {
+    pub(super) fn step(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        op: &Op,
+        mask: u32,
+        group: u32,
+        alone: bool,
+    ) -> Result<Flow, Stop> {
         if !warp.tokens.is_empty() {
             self.settle_tokens(at, warp, op)?;
         }
@@ -22,8 +30,14 @@ impl Machine<'_> {
             Op::Exec { f, d, s } => exec(warp, *f, *d, *s, mask),
             Op::Setp { f, d, q, a, b, combine } => {
                 let (value, known) = match f {
-                    Exec::PRR(f) => (f(&warp.r[*a as usize], &warp.r[*b as usize]), warp.def_r[*a as usize] & warp.def_r[*b as usize]),
-                    Exec::PDD(f) => (f(&warp.d[*a as usize], &warp.d[*b as usize]), warp.def_d[*a as usize] & warp.def_d[*b as usize]),
+                    Exec::PRR(f) => (
+                        f(&warp.r[*a as usize], &warp.r[*b as usize]),
+                        warp.def_r[*a as usize] & warp.def_r[*b as usize],
+                    ),
+                    Exec::PDD(f) => (
+                        f(&warp.d[*a as usize], &warp.d[*b as usize]),
+                        warp.def_d[*a as usize] & warp.def_d[*b as usize],
+                    ),
                     _ => (0, 0),
                 };
                 let (mut value, mut inverse, mut known) = (value, !value, known);
@@ -129,7 +143,8 @@ impl Machine<'_> {
                 } else {
                     let mut out = [0; 32];
                     for i in 0..32 {
-                        let (v, c) = one(u64::from(warp.r[a][i]), u64::from(warp.r[b][i]), *input && carry >> i & 1 != 0, 32);
+                        let (v, c) =
+                            one(u64::from(warp.r[a][i]), u64::from(warp.r[b][i]), *input && carry >> i & 1 != 0, 32);
                         out[i] = v as u32;
                         out_carry |= u32::from(c) << i;
                     }
@@ -183,14 +198,26 @@ impl Machine<'_> {
                 self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
             }
             Op::Activemask { d } => warp.set_r(*d, mask, &[mask; 32], ALL),
-            Op::Shuffle { .. } | Op::Vote { .. } | Op::Match { .. } | Op::Redux { .. } | Op::Elect { .. } | Op::BarWarp { .. } => {
+            Op::Shuffle { .. }
+            | Op::Vote { .. }
+            | Op::Match { .. }
+            | Op::Redux { .. }
+            | Op::Elect { .. }
+            | Op::BarWarp { .. } => {
                 return self.warp_wide(at, warp, op, mask, group, alone);
             }
             Op::Trap => {
-                self.finding(at, Class::Trap, Some(warp.index * 32 + mask.trailing_zeros()), "`trap` is executed".into());
+                self.finding(
+                    at,
+                    Class::Trap,
+                    Some(warp.index * 32 + mask.trailing_zeros()),
+                    "`trap` is executed".into(),
+                );
                 return Err(Stop);
             }
-            Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => return self.barrier(at, warp, op, mask, group, alone),
+            Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
+                return self.barrier(at, warp, op, mask, group, alone);
+            }
             Op::Fence(kind) => {
                 if *kind == FenceKind::Async {
                     warp.clocks.fence();
@@ -202,11 +229,22 @@ impl Machine<'_> {
                 let text = self.local_pointer(at, warp, *message, lane);
                 let file = self.local_pointer(at, warp, *file, lane);
                 let line = self.local_u64(warp, *line, lane) as u32;
-                self.finding(at, Class::Assertion, Some(warp.index * 32 + lane), format!("assertion `{text}` fails at {file}:{line}"));
+                self.finding(
+                    at,
+                    Class::Assertion,
+                    Some(warp.index * 32 + lane),
+                    format!("assertion `{text}` fails at {file}:{line}"),
+                );
                 return Err(Stop);
             }
             Op::SetMaxNreg { count, increase } => return Ok(self.set_registers(at, warp, *count, *increase)),
-            Op::Ldmatrix { .. } | Op::Stmatrix { .. } | Op::Mma(_) | Op::Wgmma(_) | Op::WgmmaFence | Op::WgmmaCommit | Op::WgmmaWait { .. } => {
+            Op::Ldmatrix { .. }
+            | Op::Stmatrix { .. }
+            | Op::Mma(_)
+            | Op::Wgmma(_)
+            | Op::WgmmaFence
+            | Op::WgmmaCommit
+            | Op::WgmmaWait { .. } => {
                 if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
                     return Ok(Flow::Again(wait));
                 }
@@ -224,7 +262,15 @@ impl Machine<'_> {
         (want & !group != 0 && !alone).then_some(Wait::Lanes)
     }
 
-    fn warp_wide(&mut self, at: At, warp: &mut Warp, op: &Op, mask: u32, group: u32, alone: bool) -> Result<Flow, Stop> {
+    fn warp_wide(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        op: &Op,
+        mask: u32,
+        group: u32,
+        alone: bool,
+    ) -> Result<Flow, Stop> {
         let slot = match op {
             Op::Shuffle { members, .. }
             | Op::Vote { members, .. }
@@ -240,7 +286,8 @@ impl Machine<'_> {
         while left != 0 {
             let lane = left.trailing_zeros() as usize;
             let members = warp.r[slot][lane];
-            let same = (0..32).filter(|i| left >> i & 1 != 0 && warp.r[slot][*i] == members).fold(0u32, |m, i| m | 1 << i);
+            let same =
+                (0..32).filter(|i| left >> i & 1 != 0 && warp.r[slot][*i] == members).fold(0u32, |m, i| m | 1 << i);
             sets.push((members, same));
             left &= !same;
         }
@@ -253,7 +300,12 @@ impl Machine<'_> {
             let outside = lanes & !members;
             if outside != 0 {
                 let thread = warp.index * 32 + outside.trailing_zeros();
-                self.finding(at, Class::Divergence, Some(thread), format!("a lane is not in its own member mask {members:#010x}"));
+                self.finding(
+                    at,
+                    Class::Divergence,
+                    Some(thread),
+                    format!("a lane is not in its own member mask {members:#010x}"),
+                );
             }
             self.one_set(at, warp, op, lanes);
         }
@@ -321,7 +373,8 @@ impl Machine<'_> {
                 let known = if lanes & !known == 0 { ALL } else { 0 };
                 let mut out = [0u32; 32];
                 for i in (0..32).filter(|i| lanes >> i & 1 != 0) {
-                    out[i] = (0..32).filter(|j| lanes >> j & 1 != 0 && value[*j] == value[i]).fold(0, |m, j| m | 1 << j);
+                    out[i] =
+                        (0..32).filter(|j| lanes >> j & 1 != 0 && value[*j] == value[i]).fold(0, |m, j| m | 1 << j);
                 }
                 let same = (0..32).all(|i| lanes >> i & 1 == 0 || out[i] == lanes);
                 if *all {
@@ -366,7 +419,8 @@ impl Machine<'_> {
                 }
                 let asked = count.map(|c| warp.r[c as usize][lane]);
                 if asked.is_some_and(|c| c == 0 || c % 32 != 0) {
-                    let what = format!("{} threads at barrier {number}; a multiple of 32 is needed", asked.unwrap_or(0));
+                    let what =
+                        format!("{} threads at barrier {number}; a multiple of 32 is needed", asked.unwrap_or(0));
                     self.finding(at, Class::Barrier, Some(thread), what);
                     return Err(Stop);
                 }
@@ -377,7 +431,8 @@ impl Machine<'_> {
                 let ended = block.warps.iter().filter(|w| w.done).count() as u32;
                 let expected = asked.unwrap_or(32 * (block.warps.len() as u32 - ended));
                 let bar = &mut block.bars[number as usize];
-                let mismatch = (bar.expected != 0 && asked.is_some() && bar.expected != expected).then_some(bar.expected);
+                let mismatch =
+                    (bar.expected != 0 && asked.is_some() && bar.expected != expected).then_some(bar.expected);
                 if bar.expected == 0 {
                     (bar.any, bar.all, bar.count) = (false, true, 0);
                 }
@@ -414,7 +469,12 @@ impl Machine<'_> {
                     self.finding(at, Class::Barrier, Some(thread), what);
                 }
                 if over {
-                    self.finding(at, Class::Barrier, Some(thread), format!("more than {expected} threads arrive at barrier {number}"));
+                    self.finding(
+                        at,
+                        Class::Barrier,
+                        Some(thread),
+                        format!("more than {expected} threads arrive at barrier {number}"),
+                    );
                 }
                 if *arrive {
                     return Ok(Flow::Next);
@@ -456,7 +516,13 @@ impl Machine<'_> {
     fn settle_cluster(&mut self, at: At) {
         let Some(cluster) = &mut self.clusters[at.cluster] else { return };
         let threads = u64::from(self.launch.block.iter().product::<u32>()) * cluster.blocks.len() as u64;
-        let ended: u64 = cluster.blocks.iter().flat_map(|b| &b.warps).filter(|w| w.done).map(|w| u64::from(w.lanes.count_ones())).sum();
+        let ended: u64 = cluster
+            .blocks
+            .iter()
+            .flat_map(|b| &b.warps)
+            .filter(|w| w.done)
+            .map(|w| u64::from(w.lanes.count_ones()))
+            .sum();
         if cluster.arrived + ended >= threads {
             cluster.generation += 1;
             cluster.arrived = 0;
@@ -469,7 +535,12 @@ impl Machine<'_> {
         warp.done = true;
         self.activity += 1;
         if !warp.wgmmas.is_empty() {
-            self.finding(at, Class::Wgmma, Some(warp.index * 32), "the warp ends with matrix products in flight".into());
+            self.finding(
+                at,
+                Class::Wgmma,
+                Some(warp.index * 32),
+                "the warp ends with matrix products in flight".into(),
+            );
         }
         self.drain_stores(at, warp)?;
         let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
@@ -483,7 +554,13 @@ impl Machine<'_> {
         let left = 32 * (block.warps.len() as u32 - ended.min(block.warps.len() as u32));
         let all = 32 * block.warps.len() as u32;
         for bar in &mut block.bars {
-            if bar.expected > left && bar.expected <= all && bar.arrived > 0 && bar.arrived >= left && bar.expected % 32 == 0 && bar.whole {
+            if bar.expected > left
+                && bar.expected <= all
+                && bar.arrived > 0
+                && bar.arrived >= left
+                && bar.expected % 32 == 0
+                && bar.whole
+            {
                 bar.generation += 1;
                 bar.arrived = 0;
                 bar.expected = 0;
@@ -504,7 +581,10 @@ impl Machine<'_> {
 
     fn set_registers(&mut self, at: At, warp: &mut Warp, count: u32, increase: bool) -> Flow {
         // Without a launch bound the assembler ignores the instruction.
-        let Some(launch) = self.launch.registers.filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
+        let Some(launch) = self
+            .launch
+            .registers
+            .filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
         else {
             return Flow::Next;
         };
@@ -528,7 +608,8 @@ impl Machine<'_> {
 
     fn local_u64(&self, warp: &Warp, addr: Addr, lane: u32) -> u64 {
         let Slot::D(base) = addr.base else { return 0 };
-        let address = warp.d[base as usize][lane as usize].wrapping_add(addr.offset as u64) + u64::from(lane) * self.program.local;
+        let address = warp.d[base as usize][lane as usize].wrapping_add(addr.offset as u64)
+            + u64::from(lane) * self.program.local;
         let region = warp.local.as_ref();
         region.and_then(|r| r.offset(address, 8).map(|o| r.load(o, 8).0)).unwrap_or(0)
     }
@@ -548,7 +629,15 @@ impl Machine<'_> {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    fn printf(&mut self, at: At, warp: &mut Warp, format: Addr, arguments: Addr, d: Option<Addr>, mask: u32) -> Result<(), Stop> {
+    fn printf(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        format: Addr,
+        arguments: Addr,
+        d: Option<Addr>,
+        mask: u32,
+    ) -> Result<(), Stop> {
         for lane in (0..32).filter(|l| mask >> l & 1 != 0) {
             let format = self.local_pointer(at, warp, format, lane);
             let pointer = self.local_u64(warp, arguments, lane);

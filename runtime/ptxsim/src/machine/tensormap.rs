@@ -67,7 +67,10 @@ impl TensorMap {
     /// The map in 128 bytes, or why it is none.
     pub fn decode(b: &[u8; 128]) -> Result<TensorMap, String> {
         if b[..4] != MARK {
-            return Err("the 128 bytes are not a tensor map of this simulator (maps that a driver encoded are not supported)".into());
+            return Err(
+                "the 128 bytes are not a tensor map of this simulator (maps that a driver encoded are not supported)"
+                    .into(),
+            );
         }
         let rank = b[4] as usize + 1;
         let element = element_bytes(b[5]).ok_or_else(|| format!("element type {} of a tensor map", b[5]))?;
@@ -125,7 +128,9 @@ impl TensorMap {
         let mut b = *old;
         if b[..4] != MARK {
             if b.iter().any(|x| *x != 0) {
-                return Err("tensormap.replace on bytes that are neither zero nor a tensor map of this simulator".into());
+                return Err(
+                    "tensormap.replace on bytes that are neither zero nor a tensor map of this simulator".into()
+                );
             }
             b[..4].copy_from_slice(&MARK);
         }

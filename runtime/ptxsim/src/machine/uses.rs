@@ -6,13 +6,13 @@ use crate::isa::Exec;
 /// Calls `f` for every 32-bit register that an operation reads or writes, except `mov`, which carries the state along, and
 /// wgmma, whose accumulators follow rules of their own.
 pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
-    let mut slot = |s: &Slot, f: &mut dyn FnMut(u32)| {
+    let slot = |s: &Slot, f: &mut dyn FnMut(u32)| {
         if let Slot::R(n) = s {
             f(*n);
         }
     };
     let f: &mut dyn FnMut(u32) = &mut f;
-    let mut addr = |a: &Addr, f: &mut dyn FnMut(u32)| {
+    let addr = |a: &Addr, f: &mut dyn FnMut(u32)| {
         if let Slot::R(n) = a.base {
             f(n);
         }

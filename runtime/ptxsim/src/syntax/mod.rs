@@ -102,11 +102,18 @@ pub struct Bounds {
 #[derive(Clone, Debug)]
 pub enum Statement {
     /// `.reg .b32 %r<10>, %x;`: type without the dot, then names; a count makes `name0 … name(count-1)`.
-    Registers { ty: String, names: Vec<(String, Option<u32>)>, line: u32 },
+    Registers {
+        ty: String,
+        names: Vec<(String, Option<u32>)>,
+        line: u32,
+    },
     Variable(Variable),
     Label(String),
     /// `name: .branchtargets a, b;`
-    Targets { name: String, labels: Vec<String> },
+    Targets {
+        name: String,
+        labels: Vec<String>,
+    },
     Open,
     Close,
     Location(Location),
@@ -152,7 +159,11 @@ pub enum Operand {
     /// `name+4` outside brackets.
     Sum(String, i64),
     /// `[base+offset]` and `[base, {…}]`; base is a name or a number.
-    Address { base: Box<Operand>, offset: i64, coordinates: Vec<Operand> },
+    Address {
+        base: Box<Operand>,
+        offset: i64,
+        coordinates: Vec<Operand>,
+    },
     /// `p|q`
     Pair(Box<Operand>, Box<Operand>),
 }
