@@ -90,7 +90,8 @@ proptest! {
         if !f(near).is_nan() {
             prop_assert!(f(down) <= f(near) && f(near) <= f(up));
             prop_assert!(down == up || f(down).next_up() == f(up));
-            prop_assert!(zero == if f(down) >= 0.0 { down } else { up } || f(zero) == 0.0);
+            let smaller = if f(down) >= 0.0 { down } else { up };
+            prop_assert!(zero == smaller || f(zero) == 0.0);
         }
     }
 }
