@@ -10,11 +10,54 @@ fn d(a: u64) -> f64 {
     f64::from_bits(a)
 }
 
+/// The hot product: with the processor's own instruction where it has one.
+fn fma32(a: &L32, b: &L32, c: &L32, o: &mut L32) {
+    #[inline(always)]
+    fn lanes(a: &L32, b: &L32, c: &L32, o: &mut L32) {
+        for i in 0..32 {
+            o[i] = nan32(f(a[i]).mul_add(f(b[i]), f(c[i])));
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn wide(a: &L32, b: &L32, c: &L32, o: &mut L32) {
+            lanes(a, b, c, o);
+        }
+        if std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has both features.
+            return unsafe { wide(a, b, c, o) };
+        }
+    }
+    lanes(a, b, c, o);
+}
+
+fn fma64(a: &L64, b: &L64, c: &L64, o: &mut L64) {
+    #[inline(always)]
+    fn lanes(a: &L64, b: &L64, c: &L64, o: &mut L64) {
+        for i in 0..32 {
+            o[i] = nan64(d(a[i]).mul_add(d(b[i]), d(c[i])));
+        }
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2,fma")]
+        fn wide(a: &L64, b: &L64, c: &L64, o: &mut L64) {
+            lanes(a, b, c, o);
+        }
+        if std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has both features.
+            return unsafe { wide(a, b, c, o) };
+        }
+    }
+    lanes(a, b, c, o);
+}
+
 pub(super) static ROWS: &[Row] = &[
     r2!("add{,.rn}.f32", |a, b| nan32(f(a) + f(b))),
     r2!("sub{,.rn}.f32", |a, b| nan32(f(a) - f(b))),
     r2!("mul{,.rn}.f32", |a, b| nan32(f(a) * f(b))),
-    r3!("{fma,mad}.rn.f32", |a, b, c| nan32(f(a).mul_add(f(b), f(c)))),
+    Row { pattern: "{fma,mad}.rn.f32", exec: Exec::R3(fma32) },
     r2!("add{,.rn}.ftz.f32", |a, b| ftz(nan32(f(ftz(a)) + f(ftz(b))))),
     r2!("sub{,.rn}.ftz.f32", |a, b| ftz(nan32(f(ftz(a)) - f(ftz(b))))),
     r2!("mul{,.rn}.ftz.f32", |a, b| ftz(nan32(f(ftz(a)) * f(ftz(b))))),
@@ -25,7 +68,7 @@ pub(super) static ROWS: &[Row] = &[
     d2!("add{,.rn}.f64", |a, b| nan64(d(a) + d(b))),
     d2!("sub{,.rn}.f64", |a, b| nan64(d(a) - d(b))),
     d2!("mul{,.rn}.f64", |a, b| nan64(d(a) * d(b))),
-    d3!("{fma,mad}.rn.f64", |a, b, c| nan64(d(a).mul_add(d(b), d(c)))),
+    Row { pattern: "{fma,mad}.rn.f64", exec: Exec::D3(fma64) },
     r2!("div.{rn,full,approx}.f32", |a, b| nan32(f(a) / f(b))),
     r2!("div.{rn,full,approx}.ftz.f32", |a, b| ftz(nan32(f(ftz(a)) / f(ftz(b))))),
     d2!("div.rn.f64", |a, b| nan64(d(a) / d(b))),
