@@ -59,7 +59,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             })
         })
         .collect();
-    println!("{} scalar rows, {} matrix forms with {outputs} outputs, {} tensor maps", rows.len(), forms.len(), cases.len());
+    println!(
+        "{} scalar rows, {} matrix forms with {outputs} outputs, {} tensor maps",
+        rows.len(),
+        forms.len(),
+        cases.len()
+    );
     let programs = json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases });
     fs::write(directory.join("programs.json"), serde_json::to_string(&programs)?)?;
     Ok(())

@@ -2,7 +2,9 @@
 
 /// splitmix64 of a seed and a counter.
 pub fn hash(seed: u64, counter: u64) -> u64 {
-    let mut z = seed.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut z = seed
+        .wrapping_mul(0xd134_2543_de82_ef95)
+        .wrapping_add(counter.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31
@@ -60,12 +62,13 @@ pub fn float(exp: u32, man: u32, h: u64, specials: bool) -> u64 {
     let low = h & ((1 << (bits - 1)) - 1);
     let (one, top) = (((1u64 << (exp - 1)) - 1) << man, ((1u64 << exp) - 1) << man);
     let fraction = low & ((1 << man) - 1);
-    let near = |spread: u64| one.wrapping_add((h >> 40) % (2 * spread + 1) << man).wrapping_sub(spread << man);
-    let pick = [0, 1, 1 << man, (1 << man) - 1, one, one + 1, one - 1, top - 1, top, top | 1, top | 1 << (man - 1), 2 << man];
+    let near = |spread: u64| one.wrapping_add(((h >> 40) % (2 * spread + 1)) << man).wrapping_sub(spread << man);
+    let pick =
+        [0, 1, 1 << man, (1 << man) - 1, one, one + 1, one - 1, top - 1, top, top | 1, top | 1 << (man - 1), 2 << man];
     sign | match (h >> 56) & 15 {
         0..=4 if specials => pick[(h >> 32) as usize % pick.len()],
         5 => fraction,
-        6 | 7 => near(3).min(top - 1) | 0,
+        6 | 7 => near(3).min(top - 1),
         8 | 9 => near(6.min((1 << (exp - 1)) - 2)) & !((1 << man) - 1) | fraction >> (man / 2) << (man / 2),
         10..=12 => near(4.min((1 << (exp - 1)) - 2)) & !((1 << man) - 1) | fraction,
         _ => low,

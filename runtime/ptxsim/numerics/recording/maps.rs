@@ -39,7 +39,19 @@ fn legal(data_type: u32, rank: u32) -> Case {
         *s = stride;
         stride *= d;
     }
-    Case { data_type, rank, address: 0, dims, strides, boxes: [(64 / bytes) as u32, 4, 2, 2, 1], steps: [1; 5], interleave: 0, swizzle: 0, l2: 0, fill: 0 }
+    Case {
+        data_type,
+        rank,
+        address: 0,
+        dims,
+        strides,
+        boxes: [(64 / bytes) as u32, 4, 2, 2, 1],
+        steps: [1; 5],
+        interleave: 0,
+        swizzle: 0,
+        l2: 0,
+        fill: 0,
+    }
 }
 
 /// All cases, in the order of the recording.

@@ -131,7 +131,7 @@ fn element(fields: Option<(u32, u32)>, bits: u32, mode: u32, h: u64) -> u64 {
         1 => at(spread(12.min(bias - 1))),
         2 => sign | (bias + r % 3) << man | fraction >> (man - 1) << (man - 1),
         // Rare specials, or else ordinary numbers.
-        3 if r % 509 == 0 => sign | top << man | if r & 1 == 0 { 0 } else { fraction | 1 },
+        3 if r.is_multiple_of(509) => sign | top << man | if r & 1 == 0 { 0 } else { fraction | 1 },
         3 => at(spread(3)),
         4 => at(spread(20.min(bias - 1))),
         // Subnormals with large partners.
@@ -141,14 +141,28 @@ fn element(fields: Option<(u32, u32)>, bits: u32, mode: u32, h: u64) -> u64 {
             _ => at(1 + r / 3 % 3),
         },
         // Zeros with wide exponents.
-        6 => if r % 3 == 0 { sign } else { at(spread(bias / 2)) },
+        6 => {
+            if r.is_multiple_of(3) {
+                sign
+            } else {
+                at(spread(bias / 2))
+            }
+        }
         _ => at(spread(1)),
     }
 }
 
 impl Form {
     fn seed(&self) -> u64 {
-        seed(&self.opcode) ^ hash(self.desc_a ^ self.desc_b.rotate_left(7), u64::from(self.selector) << 4 | u64::from(self.a_regs) << 3 | u64::from(self.negate_a) << 2 | u64::from(self.negate_b) << 1 | u64::from(self.scale_d))
+        seed(&self.opcode)
+            ^ hash(
+                self.desc_a ^ self.desc_b.rotate_left(7),
+                u64::from(self.selector) << 4
+                    | u64::from(self.a_regs) << 3
+                    | u64::from(self.negate_a) << 2
+                    | u64::from(self.negate_b) << 1
+                    | u64::from(self.scale_d),
+            )
     }
 
     pub fn threads(&self) -> u32 {
@@ -167,7 +181,11 @@ impl Form {
 
     /// 32-bit words of A a thread holds; half of K is stored where A is sparse.
     pub fn a_words(&self) -> u32 {
-        if self.wgmma && !self.a_regs { 0 } else { self.m * self.k / (1 + u32::from(self.sparse)) * self.a.bits() / 32 / self.threads() }
+        if self.wgmma && !self.a_regs {
+            0
+        } else {
+            self.m * self.k / (1 + u32::from(self.sparse)) * self.a.bits() / 32 / self.threads()
+        }
     }
 
     pub fn b_words(&self) -> u32 {
@@ -222,7 +240,13 @@ impl Form {
             out.push(match self.d {
                 Acc::F32 => float(8, 23, h) as u32,
                 Acc::F16 => (float(5, 10, h) | float(5, 10, hash(h, 1)) << 16) as u32,
-                Acc::S32 => if trial % 4 == 3 { 0x7fff_ff00u32.wrapping_add(h as u32 & 0xff) ^ (h >> 63) as u32 * u32::MAX } else { h as u32 >> 8 },
+                Acc::S32 => {
+                    if trial % 4 == 3 {
+                        0x7fff_ff00u32.wrapping_add(h as u32 & 0xff) ^ ((h >> 63) as u32 * u32::MAX)
+                    } else {
+                        h as u32 >> 8
+                    }
+                }
                 Acc::F64 => (float(11, 52, hash(self.seed(), base + u64::from(i / 2))) >> (32 * (i & 1))) as u32,
             });
         }
@@ -259,7 +283,12 @@ impl Form {
             s += &format!("  .shared .align 1024 .b8 sm[{}];\n", self.image_bytes());
         }
         s += "  ld.param.u64 %im, [images];\n  ld.param.u64 %w, [words];\n  ld.param.u64 %o, [out];\n  mov.u32 %t, %tid.x;\n  mov.u32 %b, %ctaid.x;\n";
-        s += &format!("  mad.lo.u32 %g, %b, {}, %t;\n  mad.wide.u32 %w, %g, {}, %w;\n  mad.wide.u32 %o, %g, {}, %o;\n", self.threads(), self.thread_words() * 4, nd * 4);
+        s += &format!(
+            "  mad.lo.u32 %g, %b, {}, %t;\n  mad.wide.u32 %w, %g, {}, %w;\n  mad.wide.u32 %o, %g, {}, %o;\n",
+            self.threads(),
+            self.thread_words() * 4,
+            nd * 4
+        );
         if self.wgmma {
             let bytes = self.image_bytes();
             s += &format!(
@@ -268,17 +297,25 @@ impl Form {
                  @%go bra COPY;\n  fence.proxy.async.shared::cta;\n  bar.sync 0;\n"
             );
             for (reg, offset, desc) in [("%da", 0, self.desc_a), ("%db", A_BYTES, self.desc_b)] {
-                s += &format!("  add.u32 %g, %sm, {offset};\n  shr.u32 %g, %g, 4;\n  cvt.u64.u32 {reg}, %g;\n  add.u64 {reg}, {reg}, {desc};\n");
+                s += &format!(
+                    "  add.u32 %g, %sm, {offset};\n  shr.u32 %g, %g, 4;\n  cvt.u64.u32 {reg}, %g;\n  add.u64 {reg}, {reg}, {desc};\n"
+                );
             }
         }
         let mut at = 0;
-        for (reg, count, in_f64) in [("%d", nd, wide), ("%a", na, self.a == Elem::F64), ("%bb", nb, self.b == Elem::F64)] {
+        for (reg, count, in_f64) in
+            [("%d", nd, wide), ("%a", na, self.a == Elem::F64), ("%bb", nb, self.b == Elem::F64)]
+        {
             for i in 0..count {
                 if in_f64 {
                     if i % 2 == 0 {
                         let f = if reg == "%bb" { "%fb" } else { &format!("%f{}", &reg[1..]) };
                         // Only 4-byte alignment is certain.
-                        s += &format!("  ld.global.b32 %v, [%w+{at}];\n  ld.global.b32 %g, [%w+{}];\n  mov.b64 {f}{}, {{%v, %g}};\n", at + 4, i / 2);
+                        s += &format!(
+                            "  ld.global.b32 %v, [%w+{at}];\n  ld.global.b32 %g, [%w+{}];\n  mov.b64 {f}{}, {{%v, %g}};\n",
+                            at + 4,
+                            i / 2
+                        );
                     }
                 } else {
                     s += &format!("  ld.global.b32 {reg}{i}, [%w+{at}];\n");
@@ -289,7 +326,9 @@ impl Form {
         if self.sparse {
             s += &format!("  ld.global.b32 %meta, [%w+{at}];\n");
         }
-        let list = |reg: &str, count: u32| format!("{{{}}}", (0..count).map(|i| format!("{reg}{i}")).collect::<Vec<_>>().join(", "));
+        let list = |reg: &str, count: u32| {
+            format!("{{{}}}", (0..count).map(|i| format!("{reg}{i}")).collect::<Vec<_>>().join(", "))
+        };
         let d = if wide { list("%fd", nd / 2) } else { list("%d", nd) };
         if self.wgmma {
             let a = if self.a_regs { list("%a", na) } else { "%da".to_owned() };
@@ -407,7 +446,11 @@ fn wgmma_forms() -> Vec<Form> {
     out.push(Form { negate_b: true, ..small.clone() });
     // Layouts: K-major in every swizzle and at every 32-byte step of a 128-byte row, then MN-major.
     for (code, leading, stride) in [(0, 128, 256), (0, 1024, 128), (3, 16, 256), (2, 16, 512)] {
-        out.push(Form { desc_a: descriptor(code, leading, stride), desc_b: descriptor(code, leading, stride), ..small.clone() });
+        out.push(Form {
+            desc_a: descriptor(code, leading, stride),
+            desc_b: descriptor(code, leading, stride),
+            ..small.clone()
+        });
     }
     for step in 1..4 {
         out.push(Form { desc_a: small.desc_a + 2 * step, desc_b: small.desc_b + 2 * step, ..small.clone() });
@@ -417,7 +460,9 @@ fn wgmma_forms() -> Vec<Form> {
         let base = Form { trials: 1, ..make(Bf16, Bf16, Acc::F32, sparse, 128) };
         // (swizzle, leading, stride): leading steps between repeats along MN, stride between groups of 8 along K, or the
         // other way round without swizzle.
-        for (code, leading, stride) in [(1, 2048, 1024), (1, 4096, 1024), (2, 1024, 512), (3, 512, 256), (0, 128, 1024), (0, 1024, 128)] {
+        for (code, leading, stride) in
+            [(1, 2048, 1024), (1, 4096, 1024), (2, 1024, 512), (3, 512, 256), (0, 128, 1024), (0, 1024, 128)]
+        {
             let desc = descriptor(code, leading, stride);
             for (trans_a, trans_b) in [(true, false), (false, true), (true, true)] {
                 let form = Form { trans_a, trans_b, ..base.clone() };
@@ -438,7 +483,12 @@ fn mma_forms() -> Vec<Form> {
             let sp = if sparse { ".sp::ordered_metadata" } else { "" };
             let (sat, op) = if extra == ".satfinite" { (extra, "") } else { ("", extra) };
             out.push(Form {
-                opcode: format!("mma{sp}.sync.aligned.m{m}n{n}k{k}.row.col{sat}.{0}.{1}.{2}.{0}{op}", d.name(), a.name(), b.name()),
+                opcode: format!(
+                    "mma{sp}.sync.aligned.m{m}n{n}k{k}.row.col{sat}.{0}.{1}.{2}.{0}{op}",
+                    d.name(),
+                    a.name(),
+                    b.name()
+                ),
                 wgmma: false,
                 sparse,
                 m,

@@ -252,7 +252,12 @@ fn integer_rows(r: &mut Rows) {
     for bits in [32, 64] {
         let k = Int(bits);
         // The carry shows in the lowest bit of a second addition.
-        r.text(&format!("{{add,sub}}.cc.{{s,u}}{bits}"), bits, &[k, k], &format!("@ %z, $a, $b; addc.u{bits} $d, 0, 0;"));
+        r.text(
+            &format!("{{add,sub}}.cc.{{s,u}}{bits}"),
+            bits,
+            &[k, k],
+            &format!("@ %z, $a, $b; addc.u{bits} $d, 0, 0;"),
+        );
         r.text(
             &format!("{{addc,subc}}.cc.{{s,u}}{bits}"),
             bits,
@@ -289,8 +294,18 @@ fn comparison_rows(r: &mut Rows) {
         }
     }
     r.text("setp.{lo,ls,hi,hs}.u32", 32, &[Int(32), Int(32)], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
-    r.text("testp.{finite,infinite,number,notanumber,normal,subnormal}.f32", 32, &[F32], "@ %p, $a; selp.b32 $d, 1, 0, %p;");
-    r.text("testp.{finite,infinite,number,notanumber,normal,subnormal}.f64", 32, &[F64], "@ %p, $a; selp.b32 $d, 1, 0, %p;");
+    r.text(
+        "testp.{finite,infinite,number,notanumber,normal,subnormal}.f32",
+        32,
+        &[F32],
+        "@ %p, $a; selp.b32 $d, 1, 0, %p;",
+    );
+    r.text(
+        "testp.{finite,infinite,number,notanumber,normal,subnormal}.f64",
+        32,
+        &[F64],
+        "@ %p, $a; selp.b32 $d, 1, 0, %p;",
+    );
     r.plain("set.{eq,lt,gtu,nan}{,.ftz}.{u32,s32,f32}.f32", 32, &[F32, F32]);
     r.plain("set.{eq,lt,ge}.{u32,s32,f32}.{s32,u32}", 32, &[Int(32), Int(32)]);
     r.plain("slct.{b32,f32}.s32", 32, &[Int(32), Int(32), Int(32)]);

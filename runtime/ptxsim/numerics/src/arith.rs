@@ -121,7 +121,7 @@ pub fn div(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
         _ => {
             let up = a.man.leading_zeros() + 63;
             let (top, bottom) = (u128::from(a.man) << up, u128::from(b.man));
-            let man = top / bottom << 1 | u128::from(top % bottom != 0);
+            let man = (top / bottom) << 1 | u128::from(top % bottom != 0);
             f.round(negative, man, a.exp - up as i32 - b.exp - 1, mode, Overflow::Ieee)
         }
     }

@@ -60,7 +60,8 @@ fn whole(u: &Unpacked, mode: Round) -> i128 {
         if u.exp > 62 { i128::MAX as u128 } else { man << u.exp }
     } else {
         let shift = -u.exp as u32;
-        let (kept, rest, half) = if shift > 100 { (0, 1, 2) } else { (man >> shift, man & ((1 << shift) - 1), 1 << (shift - 1)) };
+        let (kept, rest, half) =
+            if shift > 100 { (0, 1, 2) } else { (man >> shift, man & ((1 << shift) - 1), 1 << (shift - 1)) };
         let up = match mode {
             Round::Near => rest > half || rest == half && kept & 1 == 1,
             Round::NearAway => rest >= half,
@@ -101,7 +102,7 @@ impl Convert {
         }
     }
 
-    fn to_int(&self, value: &Unpacked, width: u32, signed: bool) -> u64 {
+    fn to_int(self, value: &Unpacked, width: u32, signed: bool) -> u64 {
         let (low, high) = range(width, signed);
         let result = match value.class {
             Class::Zero => 0,
@@ -110,16 +111,27 @@ impl Convert {
                 let wide = width == 64 || matches!(self.from, Type::Float(f) if *f == F64);
                 return if wide && width >= 32 { 1 << (width - 1) } else { 0 };
             }
-            Class::Infinite => if value.negative { low } else { high },
+            Class::Infinite => {
+                if value.negative {
+                    low
+                } else {
+                    high
+                }
+            }
             Class::Finite => whole(value, self.round).clamp(low, high),
         };
         extend(result, width, signed)
     }
 
-    fn to_float(&self, mut value: Unpacked, f: &Format) -> u64 {
+    fn to_float(self, mut value: Unpacked, f: &Format) -> u64 {
         if self.whole && value.class == Class::Finite && value.exp < 0 {
             let n = whole(&value, self.round);
-            value = Unpacked { class: if n == 0 { Class::Zero } else { Class::Finite }, exp: 0, man: n.unsigned_abs() as u64, ..value };
+            value = Unpacked {
+                class: if n == 0 { Class::Zero } else { Class::Finite },
+                exp: 0,
+                man: n.unsigned_abs() as u64,
+                ..value
+            };
         }
         let overflow = if self.finite { Overflow::Finite } else { Overflow::Ieee };
         let mut out = f.from(&value, self.round, overflow);

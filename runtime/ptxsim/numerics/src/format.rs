@@ -161,8 +161,11 @@ impl Format {
         let biased = if normal { unit + self.man_bits as i32 + self.bias() } else { 0 };
         let man = kept as u64 & ((1 << self.man_bits) - 1);
         let last = (1 << self.exp_bits) - 1;
-        let beyond =
-            if self.infinite { biased >= last } else { biased > last || biased == last && man == (1 << self.man_bits) - 1 };
+        let beyond = if self.infinite {
+            biased >= last
+        } else {
+            biased > last || biased == last && man == (1 << self.man_bits) - 1
+        };
         if !beyond {
             return self.pack(negative, biased as u64, man);
         }

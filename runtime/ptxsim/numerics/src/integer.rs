@@ -122,7 +122,8 @@ pub fn fns(mask: u32, base: u32, offset: i32) -> u32 {
 #[inline]
 pub fn dp4a(a_signed: bool, b_signed: bool, a: u32, b: u32, c: u32) -> u32 {
     (0..4).fold(c, |sum, i| {
-        let byte = |v: u32, signed: bool| if signed { (v >> (8 * i)) as i8 as i32 } else { (v >> (8 * i)) as u8 as i32 };
+        let byte =
+            |v: u32, signed: bool| if signed { (v >> (8 * i)) as i8 as i32 } else { (v >> (8 * i)) as u8 as i32 };
         sum.wrapping_add((byte(a, a_signed) * byte(b, b_signed)) as u32)
     })
 }

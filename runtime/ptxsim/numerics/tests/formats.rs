@@ -49,7 +49,10 @@ fn f16_arithmetic_is_the_rounded_exact_result() {
             let (x, y) = (f16::from_bits(a).to_f64(), f16::from_bits(b).to_f64());
             for mode in MODES {
                 let rounded = |v: f64| F16.from(&F64.unpack(v.to_bits()), mode, Overflow::Ieee);
-                assert!(same(arith::mul(&F16, a.into(), b.into(), mode), rounded(x * y), &F16), "{a:x} * {b:x} {mode:?}");
+                assert!(
+                    same(arith::mul(&F16, a.into(), b.into(), mode), rounded(x * y), &F16),
+                    "{a:x} * {b:x} {mode:?}"
+                );
                 let sum = arith::add(&F16, a.into(), b.into(), mode);
                 // The host's sign of an exact zero is that of rounding to nearest.
                 assert!(x + y == 0.0 && sum & 0x7fff == 0 || same(sum, rounded(x + y), &F16), "{a:x} + {b:x} {mode:?}");

@@ -16,7 +16,8 @@ fn map(c: &Case) -> TensorMap {
 #[test]
 #[ignore = "needs maps.out, which record.py makes on a GPU"]
 fn codes_are_those_of_the_driver() {
-    let folder = std::env::var_os("PTX_RECORDING").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
+    let folder = std::env::var_os("PTX_RECORDING")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
     let recorded = fs::read(folder.join("maps.out")).expect("maps.out: see record.py for the command that makes it");
     let cases = cases();
     assert_eq!(recorded.len(), cases.len());
@@ -53,7 +54,13 @@ fn legal_maps_survive_encoding() {
 #[test]
 fn rows_of_a_box_are_its_elements() {
     let map = TensorMap {
-        data_type: 9, rank: 3, address: 1 << 20, dims: [20, 7, 5, 0, 0], strides: [64, 640, 0, 0], boxes: [8, 4, 3, 0, 0], steps: [1, 2, 1, 0, 0],
+        data_type: 9,
+        rank: 3,
+        address: 1 << 20,
+        dims: [20, 7, 5, 0, 0],
+        strides: [64, 640, 0, 0],
+        boxes: [8, 4, 3, 0, 0],
+        steps: [1, 2, 1, 0, 0],
         ..TensorMap::default()
     };
     for start in [[0, 0, 0], [-3, -1, 2], [16, 5, 4], [30, 0, 0]] {

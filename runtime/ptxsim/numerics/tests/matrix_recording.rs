@@ -103,11 +103,23 @@ fn trial(form: &Form, trial: u32) -> Vec<u32> {
             Acc::F64 => x.iter().zip(&y).fold(c, |c, (&x, &y)| arith::fma(&F64, x, y, c, Round::Near)),
             Acc::S32 => {
                 let xor = form.opcode.ends_with(".xor.popc");
-                let sum: i64 = x.iter().zip(&y).map(|(&x, &y)| {
-                    if xor { (x ^ y) as i64 } else { i64::from(elem(form.a).integer(x as u32)) * i64::from(elem(form.b).integer(y as u32)) }
-                }).sum();
+                let sum: i64 = x
+                    .iter()
+                    .zip(&y)
+                    .map(|(&x, &y)| {
+                        if xor {
+                            (x ^ y) as i64
+                        } else {
+                            i64::from(elem(form.a).integer(x as u32)) * i64::from(elem(form.b).integer(y as u32))
+                        }
+                    })
+                    .sum();
                 let sum = sum + i64::from(c as u32 as i32);
-                let sum = if form.opcode.contains(".satfinite") { sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { sum };
+                let sum = if form.opcode.contains(".satfinite") {
+                    sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX))
+                } else {
+                    sum
+                };
                 u64::from(sum as u32)
             }
             Acc::F32 | Acc::F16 => {
@@ -135,7 +147,7 @@ fn trial(form: &Form, trial: u32) -> Vec<u32> {
             match form.d {
                 Acc::F32 | Acc::S32 => out.push(d(i, u64::from(c)) as u32),
                 Acc::F16 => out.push((d(2 * i, u64::from(c & 0xffff)) | d(2 * i + 1, u64::from(c >> 16)) << 16) as u32),
-                Acc::F64 if i % 2 == 0 => {
+                Acc::F64 if i.is_multiple_of(2) => {
                     let v = d(i / 2, u64::from(c) | u64::from(words[i as usize + 1]) << 32);
                     out.extend([v as u32, (v >> 32) as u32]);
                 }
@@ -149,7 +161,8 @@ fn trial(form: &Form, trial: u32) -> Vec<u32> {
 #[test]
 #[ignore = "needs matrix.out, which record.py makes on a GPU"]
 fn matrix_outputs_are_those_of_the_hardware() {
-    let folder = std::env::var_os("PTX_RECORDING").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
+    let folder = std::env::var_os("PTX_RECORDING")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
     let Ok(recorded) = fs::read(folder.join("matrix.out")) else {
         panic!("{} has no matrix.out: see record.py for the command that makes it", folder.display());
     };
@@ -171,7 +184,12 @@ fn matrix_outputs_are_those_of_the_hardware() {
         }
         total += count;
         if wrong > 0 {
-            failures.push(format!("m{number} {} A in {} {:?}: {wrong} of {count}; {first}", form.opcode, if form.a_regs { "registers" } else { "memory" }, (form.selector, form.trans_a, form.trans_b)));
+            failures.push(format!(
+                "m{number} {} A in {} {:?}: {wrong} of {count}; {first}",
+                form.opcode,
+                if form.a_regs { "registers" } else { "memory" },
+                (form.selector, form.trans_a, form.trans_b)
+            ));
         }
     }
     assert!(recorded.next().is_none(), "the recording is longer than the forms");

@@ -13,8 +13,10 @@ use recording::scalar::{SETS, rows};
 #[test]
 #[ignore = "needs scalar.out, which record.py makes on a GPU"]
 fn scalar_outputs_are_those_of_the_hardware() {
-    let folder = std::env::var_os("PTX_RECORDING").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
-    let recorded = fs::read(folder.join("scalar.out")).expect("scalar.out: see record.py for the command that makes it");
+    let folder = std::env::var_os("PTX_RECORDING")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
+    let recorded =
+        fs::read(folder.join("scalar.out")).expect("scalar.out: see record.py for the command that makes it");
     let (mut at, mut failures) = (0, vec![]);
     let rows = rows();
     for (number, row) in rows.iter().enumerate() {
@@ -54,4 +56,29 @@ fn every_row_has_a_model() {
         .map(|row| row.opcode.clone())
         .collect();
     assert!(missing.is_empty(), "no model for {missing:?}");
+}
+
+/// Floating-point operands of each row meet NaN, infinities, zeros and subnormals.
+#[test]
+fn every_row_meets_special_values() {
+    use recording::inputs::Kind;
+    use tricot_ptx_numerics::format::{BF16, Class, F16, F32, F64};
+    for row in rows() {
+        for (k, kind) in row.operands.iter().enumerate() {
+            let format = match kind {
+                Kind::F64 => &F64,
+                Kind::F32 => &F32,
+                Kind::F16 | Kind::F16x2 => &F16,
+                Kind::Bf16 | Kind::Bf16x2 => &BF16,
+                _ => continue,
+            };
+            let numbers: Vec<_> = (0..SETS).map(|i| format.unpack(row.input(i, k))).collect();
+            for class in [Class::Nan, Class::Infinite, Class::Zero] {
+                assert!(numbers.iter().any(|u| u.class == class), "{} operand {k}: no {class:?}", row.opcode);
+            }
+            let subnormal =
+                |u: &tricot_ptx_numerics::format::Unpacked| u.class == Class::Finite && u.man >> format.man_bits == 0;
+            assert!(numbers.iter().any(subnormal), "{} operand {k}: no subnormal", row.opcode);
+        }
+    }
 }

@@ -82,6 +82,21 @@ impl Unit {
         a.chunks(self.step).zip(b.chunks(self.step)).fold(acc, |acc, (a, b)| self.add(a, b, acc))
     }
 
+    /// `d[i][j] = d[i][j] + Σ a[i][k] * b[j][k]`: `a` is m x k, `b` is n x k and `d` is m x n, all row-major; `d` holds bits of
+    /// [`Unit::acc`].
+    pub fn multiply(&self, k: usize, a: &[Number], b: &[Number], d: &mut [u32]) {
+        if k == 0 {
+            return;
+        }
+        let n = (b.len() / k).max(1);
+        for (row, out) in a.chunks_exact(k).zip(d.chunks_exact_mut(n)) {
+            for (column, out) in b.chunks_exact(k).zip(out) {
+                *out = self.dot(row, column, *out);
+            }
+        }
+    }
+
+    #[inline]
     fn add(&self, a: &[Number], b: &[Number], acc: u32) -> u32 {
         let format = match self.acc {
             Acc::F32 => &F32,

@@ -3,6 +3,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`exact`] | the arithmetic of the tensor core, bit for bit |
+//! | [`fast`] | plain f32 instead |
 //! | [`fragment`] | which thread holds which element |
 //! | [`shared`] | matrix descriptors and swizzles of shared memory |
 //! | [`sparse`] | 2:4 metadata |
@@ -10,6 +11,7 @@
 //! It knows neither registers nor memory: positions are rows, columns and byte offsets.
 
 pub mod exact;
+pub mod fast;
 pub mod fragment;
 pub mod shared;
 pub mod sparse;

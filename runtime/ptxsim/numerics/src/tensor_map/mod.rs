@@ -80,7 +80,7 @@ impl TensorMap {
             return refuse("rank", self.rank.into(), "1 to 5, at least 3 if interleaved");
         }
         let alignment = if self.interleave == 2 { 32 } else { 16 };
-        if self.address % alignment != 0 {
+        if !self.address.is_multiple_of(alignment) {
             return refuse("address", self.address, "a multiple of 16, of 32 with 32-byte interleave");
         }
         let rank = self.rank as usize;
@@ -108,7 +108,7 @@ impl TensorMap {
             return refuse("swizzle", self.swizzle.into(), "0 to 3");
         }
         let inner = self.boxes[0] * bytes;
-        if !interleaved && inner % 16 != 0 {
+        if !interleaved && !inner.is_multiple_of(16) {
             return refuse("box", inner.into(), "an inner extent of a multiple of 16 bytes");
         }
         if !interleaved && self.swizzle != 0 && inner > 16 << self.swizzle {

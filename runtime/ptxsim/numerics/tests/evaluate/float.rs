@@ -121,8 +121,17 @@ fn convert(parts: &[&str], x: &[u64]) -> Option<u64> {
     let one = |to: &str, from: &str, bits: u64| -> Option<u64> {
         let whole = ["rni", "rzi", "rmi", "rpi"].iter().any(|r| has(r));
         Some(
-            Convert { to: Type::parse(to)?, from: Type::parse(from)?, round: round(parts), whole, sat: has("sat"), finite: has("satfinite"), relu: has("relu"), ftz: has("ftz") }
-                .apply(bits),
+            Convert {
+                to: Type::parse(to)?,
+                from: Type::parse(from)?,
+                round: round(parts),
+                whole,
+                sat: has("sat"),
+                finite: has("satfinite"),
+                relu: has("relu"),
+                ftz: has("ftz"),
+            }
+            .apply(bits),
         )
     };
     let Some(half) = to.strip_suffix("x2") else { return one(to, from, x[0]) };
@@ -191,4 +200,3 @@ fn compare(parts: &[&str], x: &[u64]) -> Option<u64> {
         _ => None,
     }
 }
-

@@ -12,7 +12,12 @@ pub enum Expect {
     /// In halves of 16 bits.
     Halves(Box<Expect>, Box<Expect>),
     /// A float of the format within an absolute or a relative error of a value.
-    Near { format: &'static Format, value: f64, absolute: f64, relative: f64 },
+    Near {
+        format: &'static Format,
+        value: f64,
+        absolute: f64,
+        relative: f64,
+    },
     Unknown,
 }
 
@@ -25,7 +30,10 @@ impl Expect {
                 let theirs = format.to_f64(bits);
                 if value.is_nan() || value.is_infinite() || theirs.is_nan() || theirs.is_infinite() {
                     let largest = format.to_f64(format.largest(false));
-                    return theirs.is_nan() == value.is_nan() && (theirs == *value || value.is_nan() || value.abs() > largest * (1.0 - relative) && theirs.is_infinite());
+                    return theirs.is_nan() == value.is_nan()
+                        && (theirs == *value
+                            || value.is_nan()
+                            || value.abs() > largest * (1.0 - relative) && theirs.is_infinite());
                 }
                 (theirs - value).abs() <= absolute.max(relative * value.abs())
             }

@@ -37,14 +37,30 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
         "cvt" => {
             let (to, from) = (Type::parse(parts[parts.len() - 2])?, Type::parse(last)?);
             let (Type::Int { .. }, Type::Int { .. }) = (to, from) else { return None };
-            let spec = Convert { to, from, round: Round::Zero, whole: false, sat: has("sat"), finite: false, relu: false, ftz: false };
+            let spec = Convert {
+                to,
+                from,
+                round: Round::Zero,
+                whole: false,
+                sat: has("sat"),
+                finite: false,
+                relu: false,
+                ftz: false,
+            };
             return Some(spec.apply(x[0]));
         }
         "slct" if *last == "s32" => return Some(if word(2) as i32 >= 0 { x[0] } else { x[1] }),
         "dp4a" | "dp2a" => {
             let types = &parts[parts.len() - 2..];
             let (a, b) = (types[0] == "s32", types[1] == "s32");
-            return Some(if parts[0] == "dp4a" { integer::dp4a(a, b, word(0), word(1), word(2)) } else { integer::dp2a(has("hi"), a, b, word(0), word(1), word(2)) }.into());
+            return Some(
+                if parts[0] == "dp4a" {
+                    integer::dp4a(a, b, word(0), word(1), word(2))
+                } else {
+                    integer::dp2a(has("hi"), a, b, word(0), word(1), word(2))
+                }
+                .into(),
+            );
         }
         _ => {}
     }
@@ -76,8 +92,20 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
         "mul" => part(v(0) * v(1)),
         "mad" if has("wide") => return Some((v(0) * v(1)) as u64).map(|p| p.wrapping_add(x[2])),
         "mad" => part(v(0) * v(1)) + v(2),
-        "div" => if v(1) == 0 { -1 } else { v(0) / v(1) },
-        "rem" => if v(1) == 0 { v(0) } else { v(0) % v(1) },
+        "div" => {
+            if v(1) == 0 {
+                -1
+            } else {
+                v(0) / v(1)
+            }
+        }
+        "rem" => {
+            if v(1) == 0 {
+                v(0)
+            } else {
+                v(0) % v(1)
+            }
+        }
         "min" => v(0).min(v(1)),
         "max" => v(0).max(v(1)),
         "abs" => v(0).abs(),
@@ -88,7 +116,13 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
         "xor" => v(0) ^ v(1),
         "not" => !v(0),
         "cnot" => i128::from(v(0) == 0),
-        "shl" => if x[1] >= u64::from(width) { 0 } else { v(0) << x[1] },
+        "shl" => {
+            if x[1] >= u64::from(width) {
+                0
+            } else {
+                v(0) << x[1]
+            }
+        }
         "shr" => v(0) >> x[1].min(64),
         "mul24" => i128::from(integer::mul24(high, signed, word(0), word(1)) as i32),
         "mad24" => {
