@@ -1,4 +1,5 @@
 //! Runs compiled kernel cases in the simulator and compares with the oracle.
+//! `TRICOT_SIM_FAST=1` multiplies matrices in host floats.
 //! `TRICOT_SIM_PLAIN=1` leaves the order of accesses unchecked.
 //!
 //! `kernel_cases DIR [NAME-PART]`: DIR holds `<case>.json` (a `GpuLaunch`) and `<case>.ptx`, and with the suffix `.generic`
@@ -90,6 +91,7 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
             registers: program.bounds.maxntid.map(|t| (65536 / t.iter().product::<u32>() / 8 * 8).min(168)),
             seed,
             order: std::env::var_os("TRICOT_SIM_PLAIN").is_none(),
+            exact: std::env::var_os("TRICOT_SIM_FAST").is_none(),
             ..Launch::default()
         };
         let start = Instant::now();

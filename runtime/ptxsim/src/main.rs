@@ -41,12 +41,21 @@ struct Options {
     /// Write the buffer of the argument with this number, from 0, to a file: `2=out.bin`
     #[arg(long)]
     save: Vec<String>,
+    /// Matrix products: bit for bit as the tensor core, or in host floats
+    #[arg(long, value_enum, default_value_t = Mma::Exact)]
+    mma: Mma,
     /// Do not check the order of accesses to shared memory
     #[arg(long)]
     no_order: bool,
     /// The report as JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Mma {
+    Exact,
+    Fast,
 }
 
 fn triple(text: &str) -> Result<[u32; 3], String> {
@@ -131,6 +140,7 @@ fn work(options: &Options) -> Result<bool, String> {
         step_limit: options.steps,
         counters: true,
         order: !options.no_order,
+        exact: options.mma == Mma::Exact,
     };
     let report = device.run(&module, &program, &launch);
     for save in &options.save {

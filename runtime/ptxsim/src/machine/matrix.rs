@@ -75,9 +75,11 @@ fn value(elem: Elem, bits: u32) -> f32 {
     }
 }
 
-fn element(elem: Elem, words: &[u32], n: usize) -> f32 {
+/// Bits of an element in packed words.
+fn element(elem: Elem, words: &[u32], n: usize) -> u32 {
     let per = 4 / elem.bytes() as usize;
-    value(elem, words[n / per] >> (8 * elem.bytes() as usize * (n % per)))
+    let bits = 8 * elem.bytes();
+    words[n / per] >> (bits as usize * (n % per)) & (u32::MAX >> (32 - bits))
 }
 
 /// d[16][n] += a[16][k] b[k][n], in single precision per chunk of `chunk` k as tensor cores accumulate.
@@ -154,7 +156,7 @@ fn spread(acc: Acc, n: usize, values: &[u32]) -> Vec<[u32; 32]> {
 }
 
 /// A fragment of four registers, 16 rows x 32 bytes: word l%4 (and + 4) of rows l/4 and l/4 + 8.
-fn fragment_a(elem: Elem, k: usize, regs: &[[u32; 32]]) -> Vec<f32> {
+fn fragment_a(elem: Elem, k: usize, regs: &[[u32; 32]]) -> Vec<u32> {
     let words = k * elem.bytes() as usize / 4;
     let mut rows = vec![vec![0u32; words]; 16];
     for (r, reg) in regs.iter().enumerate() {
@@ -165,15 +167,64 @@ fn fragment_a(elem: Elem, k: usize, regs: &[[u32; 32]]) -> Vec<f32> {
     (0..16 * k).map(|i| element(elem, &rows[i / k], i % k)).collect()
 }
 
-fn sum(acc: Acc, elem: Elem, k: usize, n: usize, a: &[f32], b: &[f32], c: Vec<u32>, saturate: bool) -> Vec<u32> {
-    if acc == Acc::S32 {
-        let mut d: Vec<i32> = c.into_iter().map(|v| v as i32).collect();
-        multiply_int(k, n, a, b, &mut d, saturate);
-        return d.into_iter().map(|v| v as u32).collect();
+/// A product of a warp: what is multiplied and how.
+struct Product<'a> {
+    /// Bit for bit as the tensor core, or in host floats.
+    exact: bool,
+    /// `mma.sync` rather than wgmma.
+    synchronous: bool,
+    acc: Acc,
+    types: (Elem, Elem),
+    k: usize,
+    n: usize,
+    /// Bits, 16 x k and k x n, row-major.
+    a: &'a [u32],
+    b: &'a [u32],
+    saturate: bool,
+}
+
+fn unit_elem(elem: Elem) -> tricot_ptx_numerics::matrix::Elem {
+    use tricot_ptx_numerics::matrix::Elem as E;
+    match elem {
+        Elem::F16 => E::F16,
+        Elem::Bf16 => E::Bf16,
+        Elem::Tf32 => E::Tf32,
+        Elem::E4m3 => E::E4m3,
+        Elem::E5m2 => E::E5m2,
+        Elem::S8 => E::S8,
+        Elem::U8 => E::U8,
     }
-    let mut d: Vec<f32> = c.into_iter().map(f32::from_bits).collect();
-    multiply(acc, 32 / elem.bytes() as usize, k, n, a, b, &mut d);
-    d.into_iter().map(f32::to_bits).collect()
+}
+
+impl Product<'_> {
+    /// `c + a b`; accumulators are f32 bits (also of f16 ones) or integers.
+    fn sum(&self, c: Vec<u32>) -> Vec<u32> {
+        use tricot_ptx_numerics::matrix::exact::{Acc as UnitAcc, Number, Unit};
+        let (k, n) = (self.k, self.n);
+        let values = |elem: Elem, bits: &[u32]| -> Vec<f32> { bits.iter().map(|b| value(elem, *b)).collect() };
+        if self.acc == Acc::S32 {
+            let mut d: Vec<i32> = c.into_iter().map(|v| v as i32).collect();
+            multiply_int(k, n, &values(self.types.0, self.a), &values(self.types.1, self.b), &mut d, self.saturate);
+            return d.into_iter().map(|v| v as u32).collect();
+        }
+        let half = self.acc == Acc::F16;
+        let (ta, tb) = (unit_elem(self.types.0), unit_elem(self.types.1));
+        let acc = if half { UnitAcc::F16 } else { UnitAcc::F32 };
+        let unit = if self.synchronous { Unit::mma(ta, tb, acc) } else { Unit::wgmma(ta, tb, acc) };
+        if self.exact
+            && let (Some(unit), Some(fa), Some(fb)) = (unit, ta.format(), tb.format())
+        {
+            let a: Vec<Number> = self.a.iter().map(|x| Number::new(fa, *x)).collect();
+            let b: Vec<Number> = (0..n * k).map(|i| Number::new(fb, self.b[i % k * n + i / k])).collect();
+            let mut d: Vec<u32> = if half { c.iter().map(|v| to_f16(f32::from_bits(*v))).collect() } else { c };
+            unit.multiply(k, &a, &b, &mut d);
+            return if half { d.into_iter().map(|v| f16(v).to_bits()).collect() } else { d };
+        }
+        let mut d: Vec<f32> = c.into_iter().map(f32::from_bits).collect();
+        let chunk = 32 / self.types.0.bytes() as usize;
+        multiply(self.acc, chunk, k, n, &values(self.types.0, self.a), &values(self.types.1, self.b), &mut d);
+        d.into_iter().map(f32::to_bits).collect()
+    }
 }
 
 impl Machine<'_> {
@@ -239,17 +290,20 @@ impl Machine<'_> {
                 let (k, n) = (m.k as usize, m.n as usize);
                 let a = fragment_a(m.a, k, &get(&m.ar));
                 let br = get(&m.br);
-                let mut b = vec![0f32; k * n];
+                let mut b = vec![0u32; k * n];
                 for kk in 0..k {
                     let per = 4 / m.b.bytes() as usize;
                     let word = kk / per;
                     for col in 0..8 {
                         let bits = br[word / 4][4 * col + word % 4] >> (8 * m.b.bytes() as usize * (kk % per));
-                        b[kk * n + col] = value(m.b, bits);
+                        b[kk * n + col] = bits & (u32::MAX >> (32 - 8 * m.b.bytes()));
                     }
                 }
                 let c = accumulators(m.acc, n, &get(&m.cr));
-                let d = sum(m.acc, m.a, k, n, &a, &b, c, false);
+                let exact = self.launch.exact;
+                let product =
+                    Product { exact, synchronous: true, acc: m.acc, types: (m.a, m.b), k, n, a: &a, b: &b, saturate: false };
+                let d = product.sum(c);
                 let known = [&m.ar, &m.br, &m.cr].into_iter().flatten().all(|r| warp.def_r[*r as usize] == u32::MAX);
                 self.report.tensor_operations += (16 * n * k) as u64;
                 for (r, v) in m.dr.iter().zip(spread(m.d_acc, n, &d)) {
@@ -380,7 +434,7 @@ impl Machine<'_> {
         let mut problem = None;
         let order = self.launch.order;
         let mut last = u64::MAX;
-        let mut fetch = |elem: Elem, address: u64| -> f32 {
+        let mut fetch = |elem: Elem, address: u64| -> u32 {
             if order && address / 16 != last {
                 last = address / 16;
                 touched.insert(last);
@@ -390,7 +444,7 @@ impl Machine<'_> {
         let base_row = u64::from(warp.index % 4) * 16;
         let a_stored = if w.a_desc.is_some() {
             let desc = Descriptor::new(p.a_desc);
-            let mut out = vec![0f32; 16 * stored];
+            let mut out = vec![0u32; 16 * stored];
             for row in 0..16 {
                 for kk in 0..stored {
                     let (r, c) = (base_row + row as u64, kk as u64);
@@ -413,7 +467,7 @@ impl Machine<'_> {
             None => a_stored,
         };
         let desc = Descriptor::new(p.b_desc);
-        let mut b = vec![0f32; k * n];
+        let mut b = vec![0u32; k * n];
         for col in 0..n {
             for kk in 0..k {
                 let address = if w.trans_b {
@@ -434,10 +488,10 @@ impl Machine<'_> {
             self.touch_async(at, warp, &p.clocks, at.block, 16 * piece, 16, at.line);
         }
         if w.neg_a {
-            a.iter_mut().for_each(|v| *v = -*v);
+            a.iter_mut().for_each(|v| *v ^= 1 << (8 * w.a.bytes() - 1));
         }
         if w.neg_b {
-            b.iter_mut().for_each(|v| *v = -*v);
+            b.iter_mut().for_each(|v| *v ^= 1 << (8 * w.b.bytes() - 1));
         }
         let mut regs = vec![[0u32; 32]; w.d.len()];
         if p.scale_d {
@@ -456,7 +510,11 @@ impl Machine<'_> {
             }
         }
         let c = accumulators(w.acc, n, &regs);
-        let d = sum(w.acc, w.a, k, n, &a, &b, c, w.saturate);
+        let exact = self.launch.exact;
+        let types = (w.a, w.b);
+        let product =
+            Product { exact, synchronous: false, acc: w.acc, types, k, n, a: &a, b: &b, saturate: w.saturate };
+        let d = product.sum(c);
         self.report.tensor_operations += (16 * n * k) as u64;
         let out = spread(w.acc, n, &d);
         // Registers that carry this operation's tokens, and accumulators of later operations.
@@ -488,14 +546,14 @@ fn first_lanes(matrices: usize) -> u32 {
     }
 }
 
-fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class, String)>) -> f32 {
+fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class, String)>) -> u32 {
     let size = elem.bytes() as usize;
     let Some(offset) = shared.offset(address, size) else {
         *problem = Some((
             Class::OutOfBounds,
             format!("a matrix descriptor leads to byte {address} of shared memory ({} bytes)", shared.data.len()),
         ));
-        return 0.0;
+        return 0;
     };
     if shared.state[offset] & DEFINED == 0 && problem.is_none() {
         let what = format!(
@@ -513,13 +571,13 @@ fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class,
             shared.data[offset + 3],
         ]),
     };
-    value(elem, bits)
+    bits
 }
 
 /// Sparse A to dense: of every four (tf32: two) columns the metadata says which two (one) are stored.
-fn expand(elem: Elem, k: usize, stored: &[f32], meta: &[u32; 32], selector: u32) -> Result<Vec<f32>, String> {
+fn expand(elem: Elem, k: usize, stored: &[u32], meta: &[u32; 32], selector: u32) -> Result<Vec<u32>, String> {
     let half = k / 2;
-    let mut out = vec![0f32; 16 * k];
+    let mut out = vec![0u32; 16 * k];
     for row in 0..16 {
         let (g, high) = (row % 8, row / 8);
         for s in 0..half {

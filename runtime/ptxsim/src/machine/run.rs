@@ -31,6 +31,8 @@ pub struct Launch {
     pub counters: bool,
     /// Check the order of accesses to shared memory.
     pub order: bool,
+    /// Matrix products bit for bit as the tensor core (arXiv 2511.10909) rather than in host floats.
+    pub exact: bool,
 }
 
 impl Default for Launch {
@@ -46,6 +48,7 @@ impl Default for Launch {
             step_limit: 20_000_000_000,
             counters: false,
             order: true,
+            exact: true,
         }
     }
 }
