@@ -63,8 +63,7 @@ pub fn float(exp: u32, man: u32, h: u64, specials: bool) -> u64 {
     let (one, top) = (((1u64 << (exp - 1)) - 1) << man, ((1u64 << exp) - 1) << man);
     let fraction = low & ((1 << man) - 1);
     let near = |spread: u64| one.wrapping_add(((h >> 40) % (2 * spread + 1)) << man).wrapping_sub(spread << man);
-    let pick =
-        [0, 1, 1 << man, (1 << man) - 1, one, one + 1, one - 1, top - 1, top, top | 1, top | 1 << (man - 1), 2 << man];
+    let pick = specials_of(exp, man);
     sign | match (h >> 56) & 15 {
         0..=4 if specials => pick[(h >> 32) as usize % pick.len()],
         5 => fraction,
@@ -73,6 +72,25 @@ pub fn float(exp: u32, man: u32, h: u64, specials: bool) -> u64 {
         10..=12 => near(4.min((1 << (exp - 1)) - 2)) & !((1 << man) - 1) | fraction,
         _ => low,
     }
+}
+
+/// Zero, the ends of the subnormals, one and its neighbours, the largest number, infinity, NaNs, the second binade.
+fn specials_of(exp: u32, man: u32) -> [u64; 12] {
+    let (one, top) = (((1u64 << (exp - 1)) - 1) << man, ((1u64 << exp) - 1) << man);
+    [0, 1, 1 << man, (1 << man) - 1, one, one + 1, one - 1, top - 1, top, top | 1, top | 1 << (man - 1), 2 << man]
+}
+
+/// Special value `index` of a kind of float, with a hashed sign; `None` for other kinds.
+pub fn special(kind: Kind, index: usize, h: u64) -> Option<u64> {
+    let signed = |exp: u32, man: u32| specials_of(exp, man)[index % 12] | (h & 1) << (exp + man);
+    Some(match kind {
+        Kind::F16x2 => signed(5, 10) | float(5, 10, h, true) << 16,
+        Kind::Bf16x2 => signed(8, 7) | float(8, 7, h, true) << 16,
+        _ => {
+            let (exp, man) = fields(kind)?;
+            signed(exp, man)
+        }
+    })
 }
 
 /// Operand bits of a kind; the first sets of a row favour special values.

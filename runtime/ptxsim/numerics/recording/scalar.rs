@@ -1,7 +1,7 @@
 //! One program for each scalar row: opcode, operand kinds, result width.
 
 use super::inputs::Kind::{self, *};
-use super::inputs::{hash, operand, seed};
+use super::inputs::{hash, operand, seed, special};
 
 /// Operand sets of a row.
 pub const SETS: usize = 128;
@@ -17,9 +17,12 @@ pub struct Row {
 }
 
 impl Row {
-    /// Operand `k` of set `i`.
+    /// Operand `k` of set `i`. The first 36 sets walk through the special values, each operand in another order.
     pub fn input(&self, i: usize, k: usize) -> u64 {
-        operand(self.operands[k], hash(seed(&self.opcode), (i * 4 + k) as u64))
+        let (kind, h) = (self.operands[k], hash(seed(&self.opcode), (i * 4 + k) as u64));
+        let step = [1, 5, 7, 11][k];
+        let walked = if i < 36 { special(kind, i * step + i / 12 * k, h) } else { None };
+        walked.unwrap_or_else(|| operand(kind, h))
     }
 
     /// The program: thread `i` applies the instruction to set `i`.

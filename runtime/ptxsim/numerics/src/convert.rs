@@ -97,12 +97,12 @@ impl Convert {
             }
         };
         match self.to {
-            Type::Int { bits: width, signed } => self.to_int(&value, width, signed),
-            Type::Float(f) => self.to_float(value, f),
+            Type::Int { bits: width, signed } => self.int(&value, width, signed),
+            Type::Float(f) => self.float(value, f),
         }
     }
 
-    fn to_int(self, value: &Unpacked, width: u32, signed: bool) -> u64 {
+    fn int(&self, value: &Unpacked, width: u32, signed: bool) -> u64 {
         let (low, high) = range(width, signed);
         let result = match value.class {
             Class::Zero => 0,
@@ -123,7 +123,7 @@ impl Convert {
         extend(result, width, signed)
     }
 
-    fn to_float(self, mut value: Unpacked, f: &Format) -> u64 {
+    fn float(&self, mut value: Unpacked, f: &Format) -> u64 {
         if self.whole && value.class == Class::Finite && value.exp < 0 {
             let n = whole(&value, self.round);
             value = Unpacked {

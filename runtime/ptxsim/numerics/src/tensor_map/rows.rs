@@ -54,8 +54,8 @@ impl TensorMap {
         for line in 0..lines {
             let (mut rest, mut inside) = (line, inner.0 < inner.1);
             let mut global = self.address.wrapping_add_signed(first * bytes);
-            for i in 1..rank {
-                let at = i64::from(coordinates[i]) + i64::from(rest % self.taken(i) * self.steps[i]);
+            for (i, &start) in coordinates.iter().enumerate().skip(1) {
+                let at = i64::from(start) + i64::from(rest % self.taken(i) * self.steps[i]);
                 rest /= self.taken(i);
                 inside &= (0..self.dims[i] as i64).contains(&at);
                 global = global.wrapping_add((at as u64).wrapping_mul(self.strides[i - 1]));
