@@ -201,3 +201,15 @@ fn the_same_seed_gives_the_same_run() {
     let two = run(&text, 1024, |l| l.seed = Some(5));
     assert_eq!((one.0.findings, one.1), (two.0.findings, two.1));
 }
+
+#[test]
+fn an_mbarrier_used_without_a_barrier_after_its_initialisation_is_a_race() {
+    let text = |between: &str| {
+        body(&format!(
+            "add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @!%p0 mbarrier.init.shared.b64 [%r5], 64; {between}
+            mbarrier.arrive.shared.b64 _, [%r5]; W: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra W;"
+        ))
+    };
+    assert_eq!(classes(&run(&text("bar.sync 0;"), 1024, |_| {}).0), []);
+    assert!(classes(&run(&text(""), 1024, |_| {}).0).contains(&Class::Race));
+}

@@ -1,5 +1,8 @@
 //! `setp` (PTX ISA 9.7.6): comparisons as lane masks. Unordered forms (`ltu`) are true on NaN.
 
+// The unordered comparisons are negations by their definition.
+#![allow(clippy::neg_cmp_op_on_partial_ord)]
+
 use super::*;
 use crate::machine::arith::{bf16, f16};
 

@@ -47,6 +47,23 @@ impl Machine<'_> {
         Err(Stop)
     }
 
+    /// A finding if the barrier's initialisation is not ordered before its use.
+    fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+        if !self.launch.order {
+            return;
+        }
+        let own = self.agent(at, warp);
+        let Some(bar) = self.mbarrier(at.cluster, place) else { return };
+        let (agent, time) = bar.born;
+        if agent != own && warp.clocks.time(agent) < time {
+            let what = format!(
+                "the mbarrier at shared address {} is used with no barrier between its initialisation at PTX line {} and here",
+                place.1, bar.line
+            );
+            self.finding(at, Class::Race, Some(thread), what);
+        }
+    }
+
     fn change(&mut self, at: At, thread: u32, place: (usize, u64), arrivals: i64, bytes: i64) -> Result<u64, Stop> {
         self.live_barrier(at, thread, place)?;
         let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
@@ -84,6 +101,8 @@ impl Machine<'_> {
                     }
                     let warps = self.launch.block.iter().product::<u32>().div_ceil(32)
                         * self.launch.cluster.iter().product::<u32>();
+                    let own = self.agent(at, warp);
+                    let born = (own, warp.clocks.time(own));
                     let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                     let agents: usize = cluster.blocks.iter().map(|b| b.mbarriers.len()).sum();
                     let agent = (warps as usize + agents) as u16;
@@ -95,6 +114,7 @@ impl Machine<'_> {
                         phase: 0,
                         line: at.line,
                         clocks,
+                        born,
                         agent,
                     };
                     let block = &mut cluster.blocks[place.0];
@@ -130,6 +150,7 @@ impl Machine<'_> {
                     let n = count.map_or(1, |c| warp.r[c as usize][lane as usize]);
                     let bytes = expect.map_or(0, |e| warp.r[e as usize][lane as usize]);
                     self.live_barrier(at, thread(lane), place)?;
+                    self.after_birth(at, warp, place, thread(lane));
                     if *drop && let Some(bar) = self.mbarrier(at.cluster, place) {
                         bar.expected = bar.expected.saturating_sub(n);
                     }
@@ -167,6 +188,7 @@ impl Machine<'_> {
                 for lane in lanes(mask) {
                     let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
                     self.live_barrier(at, thread(lane), place)?;
+                    self.after_birth(at, warp, place, thread(lane));
                     let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
                     let token = tokens[lane as usize];
                     let over = if *parity { bar.phase & 1 != token & 1 } else { bar.phase != token };

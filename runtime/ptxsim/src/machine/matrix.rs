@@ -301,8 +301,17 @@ impl Machine<'_> {
                 }
                 let c = accumulators(m.acc, n, &get(&m.cr));
                 let exact = self.launch.exact;
-                let product =
-                    Product { exact, synchronous: true, acc: m.acc, types: (m.a, m.b), k, n, a: &a, b: &b, saturate: false };
+                let product = Product {
+                    exact,
+                    synchronous: true,
+                    acc: m.acc,
+                    types: (m.a, m.b),
+                    k,
+                    n,
+                    a: &a,
+                    b: &b,
+                    saturate: false,
+                };
                 let d = product.sum(c);
                 let known = [&m.ar, &m.br, &m.cr].into_iter().flatten().all(|r| warp.def_r[*r as usize] == u32::MAX);
                 self.report.tensor_operations += (16 * n * k) as u64;

@@ -165,6 +165,8 @@ pub struct Mbarrier {
     pub phase: u64,
     pub line: u32,
     pub clocks: Clocks,
+    /// Agent and time of its initialisation.
+    pub born: (u16, u32),
     /// Agent number of the copies that complete here.
     pub agent: u16,
 }
