@@ -1,0 +1,71 @@
+//! Writes the programs and inputs that `runtime/ptxsim/recordings/record.py` runs on a GPU.
+//!
+//! ```text
+//! cargo run --release -p tricot-ptx-numerics --example recording_programs -- DIRECTORY
+//! ```
+//! writes `scalar.ptx`, `matrix.ptx`, their inputs `*.bin` and `programs.json`.
+
+#[path = "../recording/mod.rs"]
+mod recording;
+
+use std::{env, error::Error, fs, path::Path};
+
+use recording::{HEADER, maps, matrix, scalar};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = env::args().nth(1).ok_or("usage: recording_programs DIRECTORY")?;
+    let directory = Path::new(&directory);
+    fs::create_dir_all(directory)?;
+
+    let (mut ptx, mut input, mut rows) = (HEADER.to_owned(), vec![], vec![]);
+    for (i, row) in scalar::rows().iter().enumerate() {
+        ptx += &row.ptx(&format!("s{i}"));
+        for set in 0..scalar::SETS {
+            for k in 0..4 {
+                let word = if k < row.operands.len() { row.input(set, k) } else { 0 };
+                input.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        rows.push(json!({ "opcode": row.opcode, "bytes": row.bits / 8 }));
+    }
+    fs::write(directory.join("scalar.ptx"), ptx)?;
+    fs::write(directory.join("scalar.bin"), input)?;
+
+    let (mut ptx, mut input, mut forms, mut outputs) = (HEADER.to_owned(), vec![], vec![], 0);
+    for (i, form) in matrix::forms().iter().enumerate() {
+        ptx += &form.ptx(&format!("m{i}"));
+        let at = input.len();
+        (0..form.trials).flat_map(|t| form.image(t)).for_each(|w| input.extend_from_slice(&w.to_le_bytes()));
+        let words_at = input.len();
+        for t in 0..form.trials {
+            (0..form.threads()).flat_map(|x| form.words(t, x)).for_each(|w| input.extend_from_slice(&w.to_le_bytes()));
+        }
+        outputs += form.m * form.n * form.trials;
+        forms.push(json!({
+            "opcode": form.opcode, "images": at, "words": words_at, "end": input.len(), "trials": form.trials,
+            "threads": form.threads(), "output_words": form.trials * form.threads() * form.d_words(),
+        }));
+    }
+    fs::write(directory.join("matrix.ptx"), ptx)?;
+    fs::write(directory.join("matrix.bin"), input)?;
+
+    let cases: Vec<_> = maps::cases()
+        .iter()
+        .map(|c| {
+            json!({
+                "data_type": c.data_type, "rank": c.rank, "address": c.address, "dims": c.dims, "strides": c.strides,
+                "boxes": c.boxes, "steps": c.steps, "interleave": c.interleave, "swizzle": c.swizzle, "l2": c.l2, "fill": c.fill,
+            })
+        })
+        .collect();
+    println!(
+        "{} scalar rows, {} matrix forms with {outputs} outputs, {} tensor maps",
+        rows.len(),
+        forms.len(),
+        cases.len()
+    );
+    let programs = json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases });
+    fs::write(directory.join("programs.json"), serde_json::to_string(&programs)?)?;
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! One program for each scalar row: opcode, operand kinds, result width.
+
+use super::inputs::Kind::{self, *};
+use super::inputs::{hash, operand, seed, special};
+
+/// Operand sets of a row.
+pub const SETS: usize = 128;
+
+pub struct Row {
+    /// The opcode, and what follows the operands after a `;` (an immediate).
+    pub opcode: String,
+    pub operands: Vec<Kind>,
+    /// Bits of the result register.
+    pub bits: u32,
+    /// The instruction text with `$d`, `$a`, `$b`, `$c`, `$e`.
+    pub text: String,
+}
+
+impl Row {
+    /// Operand `k` of set `i`. The first 36 sets walk through the special values, each operand in another order.
+    pub fn input(&self, i: usize, k: usize) -> u64 {
+        let (kind, h) = (self.operands[k], hash(seed(&self.opcode), (i * 4 + k) as u64));
+        let step = [1, 5, 7, 11][k];
+        let walked = if i < 36 { special(kind, i * step + i / 12 * k, h) } else { None };
+        walked.unwrap_or_else(|| operand(kind, h))
+    }
+
+    /// The program: thread `i` applies the instruction to set `i`.
+    pub fn ptx(&self, name: &str) -> String {
+        let mut body = String::new();
+        let mut text = self.text.clone();
+        for (k, kind) in self.operands.iter().enumerate() {
+            let bits = kind.bits();
+            body += &format!("  .reg .b{bits} %x{k};\n  ld.global.b{bits} %x{k}, [%in+{}];\n", 8 * k);
+            text = text.replace(&format!("${}", ["a", "b", "c", "e"][k]), &format!("%x{k}"));
+        }
+        text = text.replace("$d", "%y");
+        format!(
+            ".visible .entry {name}(.param .u64 in, .param .u64 out)\n{{\n  .reg .b32 %t;\n  .reg .b64 %in, %out;\n  .reg .pred %p, %q;\n  .reg .b{bits} %y, %z;\n  \
+             ld.param.u64 %in, [in];\n  ld.param.u64 %out, [out];\n  mov.u32 %t, %tid.x;\n  mad.wide.u32 %in, %t, 32, %in;\n  \
+             mad.wide.u32 %out, %t, 8, %out;\n{body}  {text}\n  st.global.b{bits} [%out], %y;\n  ret;\n}}\n\n",
+            bits = self.bits
+        )
+    }
+}
+
+/// All spellings of a pattern with `{a,b}` alternatives.
+fn spell(pattern: &str) -> Vec<String> {
+    let Some(open) = pattern.find('{') else { return vec![pattern.to_owned()] };
+    let close = open + pattern[open..].find('}').expect("a closing brace");
+    pattern[open + 1..close]
+        .split(',')
+        .flat_map(|choice| spell(&format!("{}{choice}{}", &pattern[..open], &pattern[close + 1..])))
+        .collect()
+}
+
+struct Rows(Vec<Row>);
+
+impl Rows {
+    /// Rows `opcode $d, $a, …;`.
+    fn plain(&mut self, pattern: &str, bits: u32, operands: &[Kind]) {
+        let names = ["$d", "$a", "$b", "$c", "$e"][..=operands.len()].join(", ");
+        for opcode in spell(pattern) {
+            let text = format!("{opcode} {names};");
+            self.0.push(Row { opcode, operands: operands.to_vec(), bits, text });
+        }
+    }
+
+    /// Rows with a text of their own; `@` stands for the opcode.
+    fn text(&mut self, pattern: &str, bits: u32, operands: &[Kind], text: &str) {
+        for opcode in spell(pattern) {
+            let text = text.replace('@', opcode.split(';').next().unwrap_or(""));
+            let text = text.replace('#', opcode.split(';').nth(1).unwrap_or(""));
+            self.0.push(Row { opcode, operands: operands.to_vec(), bits, text });
+        }
+    }
+}
+
+/// The operand kind of a type's spelling.
+fn kind(ty: &str) -> Kind {
+    match ty {
+        "f64" => F64,
+        "f32" => F32,
+        "f16" => F16,
+        "bf16" => Bf16,
+        "f16x2" => F16x2,
+        "bf16x2" => Bf16x2,
+        _ => Int(ty[1..].parse().expect("an integer type")),
+    }
+}
+
+/// Every scalar row, in the order of the recording.
+pub fn rows() -> Vec<Row> {
+    let mut r = Rows(vec![]);
+    float_rows(&mut r);
+    half_rows(&mut r);
+    approximate_rows(&mut r);
+    conversion_rows(&mut r);
+    integer_rows(&mut r);
+    comparison_rows(&mut r);
+    r.0
+}
+
+fn float_rows(r: &mut Rows) {
+    r.plain("{add,sub,mul}.{rn,rz,rm,rp}{,.ftz}{,.sat}.f32", 32, &[F32, F32]);
+    r.plain("fma.{rn,rz,rm,rp}{,.ftz}{,.sat}.f32", 32, &[F32, F32, F32]);
+    r.plain("{add,sub,mul,div}.{rn,rz,rm,rp}.f64", 64, &[F64, F64]);
+    r.plain("fma.{rn,rz,rm,rp}.f64", 64, &[F64, F64, F64]);
+    r.plain("div.{rn,rz,rm,rp}{,.ftz}.f32", 32, &[F32, F32]);
+    r.plain("{rcp,sqrt}.{rn,rz,rm,rp}{,.ftz}.f32", 32, &[F32]);
+    r.plain("{rcp,sqrt}.{rn,rz,rm,rp}.f64", 64, &[F64]);
+    r.plain("{min,max}{,.ftz}{,.NaN}{,.xorsign.abs}.f32", 32, &[F32, F32]);
+    r.plain("{min,max}.f64", 64, &[F64, F64]);
+    r.plain("{abs,neg}{,.ftz}.f32", 32, &[F32]);
+    r.plain("{abs,neg}.f64", 64, &[F64]);
+    r.plain("copysign.f32", 32, &[F32, F32]);
+    r.plain("copysign.f64", 64, &[F64, F64]);
+}
+
+fn half_rows(r: &mut Rows) {
+    for ty in ["f16", "f16x2"] {
+        let (k, bits) = (kind(ty), kind(ty).bits());
+        r.plain(&format!("{{add,sub,mul}}.rn{{,.ftz}}{{,.sat}}.{ty}"), bits, &[k, k]);
+        r.plain(&format!("fma.rn{{,.ftz}}{{,.sat,.relu}}.{ty}"), bits, &[k, k, k]);
+        r.plain(&format!("{{min,max}}{{,.ftz}}{{,.NaN}}{{,.xorsign.abs}}.{ty}"), bits, &[k, k]);
+        r.plain(&format!("{{abs,neg}}{{,.ftz}}.{ty}"), bits, &[k]);
+    }
+    for ty in ["bf16", "bf16x2"] {
+        let (k, bits) = (kind(ty), kind(ty).bits());
+        r.plain(&format!("{{add,sub,mul}}.rn.{ty}"), bits, &[k, k]);
+        r.plain(&format!("fma.rn{{,.relu}}.{ty}"), bits, &[k, k, k]);
+        r.plain(&format!("{{min,max}}{{,.NaN}}{{,.xorsign.abs}}.{ty}"), bits, &[k, k]);
+        r.plain(&format!("{{abs,neg}}.{ty}"), bits, &[k]);
+    }
+    for ty in ["f16", "f16x2", "bf16", "bf16x2"] {
+        let k = kind(ty);
+        r.plain(&format!("fma.rn.oob{{,.relu}}.{ty}"), k.bits(), &[k, k, k]);
+    }
+}
+
+fn approximate_rows(r: &mut Rows) {
+    r.plain("div.{approx,full}{,.ftz}.f32", 32, &[F32, F32]);
+    r.plain("{rcp,sqrt,rsqrt,sin,cos,lg2,ex2}.approx{,.ftz}.f32", 32, &[F32]);
+    r.plain("tanh.approx.f32", 32, &[F32]);
+    r.plain("{rcp,rsqrt}.approx.ftz.f64", 64, &[F64]);
+    r.plain("rsqrt.approx.f64", 64, &[F64]);
+    for ty in ["f16", "f16x2", "bf16", "bf16x2"] {
+        let k = kind(ty);
+        r.plain(&format!("tanh.approx.{ty}"), k.bits(), &[k]);
+        let ftz = if ty.starts_with('b') { ".ftz" } else { "" };
+        r.plain(&format!("ex2.approx{ftz}.{ty}"), k.bits(), &[k]);
+    }
+}
+
+fn conversion_rows(r: &mut Rows) {
+    let ints = ["u8", "s8", "u16", "s16", "u32", "s32", "u64", "s64"];
+    let width = |ty: &str| kind(ty).bits();
+    for from in ints {
+        for to in ints {
+            // `.sat` where the source has values that the destination lacks.
+            let (bits, source) = (to[1..].parse::<u32>().unwrap_or(0), from[1..].parse::<u32>().unwrap_or(0));
+            let holds = match (&from[..1], &to[..1]) {
+                ("u", "u") | ("s", "s") => bits >= source,
+                ("u", _) => bits > source,
+                _ => false,
+            };
+            let sat = if holds { "" } else { "{,.sat}" };
+            r.plain(&format!("cvt{sat}.{to}.{from}"), width(to), &[kind(from)]);
+        }
+        let floats: &[&str] = if from.ends_with("8") { &["f16", "f32", "f64"] } else { &["f16", "bf16", "f32", "f64"] };
+        for to in floats {
+            r.plain(&format!("cvt.{{rn,rz,rm,rp}}.{to}.{from}"), width(to), &[kind(from)]);
+        }
+        for to in ["f16", "f32", "f64"] {
+            r.plain(&format!("cvt.rn.sat.{to}.{from}"), width(to), &[kind(from)]);
+        }
+        for source in floats {
+            let ftz = if *source == "f32" { "{,.ftz}" } else { "" };
+            r.plain(&format!("cvt.{{rni,rzi,rmi,rpi}}{ftz}.{from}.{source}"), width(from), &[kind(source)]);
+        }
+        r.plain(&format!("cvt.rzi.sat.{from}.f32"), width(from), &[F32]);
+    }
+    for (to, from, ftz) in [("f16", "f32", "{,.ftz}"), ("f32", "f64", "{,.ftz}"), ("f16", "f64", "")] {
+        r.plain(&format!("cvt.{{rn,rz,rm,rp}}{ftz}{{,.sat}}.{to}.{from}"), width(to), &[kind(from)]);
+    }
+    r.plain("cvt{,.ftz}{,.sat}.f32.f16", 32, &[F16]);
+    r.plain("cvt{,.ftz}{,.sat}.f64.f32", 64, &[F32]);
+    r.plain("cvt{,.sat}.f64.f16", 64, &[F16]);
+    r.plain("cvt.f32.bf16", 32, &[Bf16]);
+    r.plain("cvt.f64.bf16", 64, &[Bf16]);
+    r.plain("cvt.{rn,rz,rm,rp}.bf16.f64", 16, &[F64]);
+    r.plain("cvt.{rn,rz,rm,rp}.bf16.f16", 16, &[F16]);
+    r.plain("cvt.{rn,rz,rm,rp}.f16.bf16", 16, &[Bf16]);
+    r.plain("cvt.{rni,rzi,rmi,rpi}{,.ftz}{,.sat}.f32.f32", 32, &[F32]);
+    r.plain("cvt.{rni,rzi,rmi,rpi}{,.sat}.f64.f64", 64, &[F64]);
+    r.plain("cvt.{rni,rzi,rmi,rpi}{,.sat}.f16.f16", 16, &[F16]);
+    r.plain("cvt.{rni,rzi,rmi,rpi}.bf16.bf16", 16, &[Bf16]);
+    r.plain("cvt.{rn,rz}{,.relu}{,.satfinite}.{f16,bf16}.f32", 16, &[F32]);
+    r.plain("cvt.{rn,rz}{,.relu}{,.satfinite}.{f16x2,bf16x2}.f32", 32, &[F32, F32]);
+    r.plain("cvt.rna{,.satfinite}.tf32.f32", 32, &[F32]);
+    r.plain("cvt.{rn,rz}{,.relu}.tf32.f32", 32, &[F32]);
+    r.plain("cvt.rn.satfinite{,.relu}.{e4m3x2,e5m2x2}.f32", 16, &[F32, F32]);
+    r.plain("cvt.rn.satfinite{,.relu}.{e4m3x2,e5m2x2}.f16x2", 16, &[F16x2]);
+    r.plain("cvt.rn{,.relu}.f16x2.e4m3x2", 32, &[E4m3x2]);
+    r.plain("cvt.rn{,.relu}.f16x2.e5m2x2", 32, &[E5m2x2]);
+    // Rounding and saturation of duplicated spellings (`cvt.rn.f16.f32`) appear once.
+    let mut seen = std::collections::HashSet::new();
+    r.0.retain(|row| seen.insert(row.opcode.clone()));
+}
+
+fn integer_rows(r: &mut Rows) {
+    for bits in [16, 32, 64] {
+        let k = Int(bits);
+        r.plain(&format!("{{add,sub,mul.lo,mul.hi,div,rem,min,max}}.{{s,u}}{bits}"), bits, &[k, k]);
+        r.plain(&format!("mad.{{lo,hi}}.{{s,u}}{bits}"), bits, &[k, k, k]);
+        r.plain(&format!("{{abs,neg}}.s{bits}"), bits, &[k]);
+        r.plain(&format!("sad.{{s,u}}{bits}"), bits, &[k, k, k]);
+        r.plain(&format!("{{and,or,xor}}.b{bits}"), bits, &[k, k]);
+        r.plain(&format!("{{not,cnot}}.b{bits}"), bits, &[k]);
+        r.plain(&format!("{{shl.b,shr.b,shr.s,shr.u}}{bits}"), bits, &[k, Count]);
+    }
+    r.plain("{add,sub}.sat.s32", 32, &[Int(32), Int(32)]);
+    r.plain("mad.hi.sat.s32", 32, &[Int(32), Int(32), Int(32)]);
+    r.plain("mul.wide.{s,u}16", 32, &[Int(16), Int(16)]);
+    r.plain("mul.wide.{s,u}32", 64, &[Int(32), Int(32)]);
+    r.plain("mad.wide.{s,u}16", 32, &[Int(16), Int(16), Int(32)]);
+    r.plain("mad.wide.{s,u}32", 64, &[Int(32), Int(32), Int(64)]);
+    r.plain("mul24.{lo,hi}.{s,u}32", 32, &[Int(32), Int(32)]);
+    r.plain("mad24.{lo,hi}.{s,u}32", 32, &[Int(32), Int(32), Int(32)]);
+    r.plain("mad24.hi.sat.s32", 32, &[Int(32), Int(32), Int(32)]);
+    r.plain("add.{s,u}16x2", 32, &[Int(32), Int(32)]);
+    r.plain("{min,max}.{s,u}16x2", 32, &[Int(32), Int(32)]);
+    r.plain("{min,max}.relu.{s32,s16x2}", 32, &[Int(32), Int(32)]);
+    for bits in [32, 64] {
+        let k = Int(bits);
+        r.plain(&format!("{{popc,clz}}.b{bits}"), 32, &[k]);
+        r.plain(&format!("brev.b{bits}"), bits, &[k]);
+        r.plain(&format!("bfind{{,.shiftamt}}.{{s,u}}{bits}"), 32, &[k]);
+        r.plain(&format!("bfe.{{s,u}}{bits}"), bits, &[k, Count, Count]);
+        r.plain(&format!("bfi.b{bits}"), bits, &[k, k, Count, Count]);
+    }
+    r.plain("bmsk.{clamp,wrap}.b32", 32, &[Count, Count]);
+    r.plain("szext.{clamp,wrap}.{s,u}32", 32, &[Int(32), Count]);
+    r.plain("fns.b32", 32, &[Int(32), Count, Count]);
+    r.plain("shf.{l,r}.{clamp,wrap}.b32", 32, &[Int(32), Int(32), Count]);
+    r.plain("prmt.b32{,.f4e,.b4e,.rc8,.ecl,.ecr,.rc16}", 32, &[Int(32), Int(32), Int(32)]);
+    r.text(
+        "lop3.b32;{0x80,0xe8,0x96,0xca,0x1b,0x6c,0xfe,0x01}",
+        32,
+        &[Int(32), Int(32), Int(32)],
+        "@ $d, $a, $b, $c, #;",
+    );
+    r.plain("dp4a.{s32,u32}.{s32,u32}", 32, &[Int(32), Int(32), Int(32)]);
+    r.plain("dp2a.{lo,hi}.{s32,u32}.{s32,u32}", 32, &[Int(32), Int(32), Int(32)]);
+    for bits in [32, 64] {
+        let k = Int(bits);
+        // The carry shows in the lowest bit of a second addition.
+        r.text(
+            &format!("{{add,sub}}.cc.{{s,u}}{bits}"),
+            bits,
+            &[k, k],
+            &format!("@ %z, $a, $b; addc.u{bits} $d, 0, 0;"),
+        );
+        r.text(
+            &format!("{{addc,subc}}.cc.{{s,u}}{bits}"),
+            bits,
+            &[k, k, k],
+            &format!("add.cc.u{bits} %z, $c, $c; @ $d, $a, $b; addc.u{bits} %z, 0, 0; xor.b{bits} $d, $d, %z;"),
+        );
+        r.text(
+            &format!("{{mad,madc}}.{{lo,hi}}.cc.{{s,u}}{bits}"),
+            bits,
+            &[k, k, k],
+            &format!("add.cc.u{bits} %z, $b, $c; @ $d, $a, $b, $c; addc.u{bits} %z, 0, 0; xor.b{bits} $d, $d, %z;"),
+        );
+    }
+}
+
+fn comparison_rows(r: &mut Rows) {
+    for ty in ["f16", "f16x2", "bf16", "f32", "f64"] {
+        let k = kind(ty);
+        let ftz = if ty == "f32" || ty.starts_with("f16") { "{,.ftz}" } else { "" };
+        let ops = "{eq,ne,lt,le,gt,ge,equ,neu,ltu,leu,gtu,geu,num,nan}";
+        if ty == "f16x2" {
+            let text = "@ %p|%q, $a, $b; selp.b32 $d, 1, 0, %p; selp.b32 %z, 2, 0, %q; or.b32 $d, $d, %z;";
+            r.text(&format!("setp.{ops}{ftz}.{ty}"), 32, &[k, k], text);
+        } else {
+            r.text(&format!("setp.{ops}{ftz}.{ty}"), 32, &[k, k], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
+        }
+    }
+    for bits in [16, 32, 64] {
+        let k = Int(bits);
+        r.text(&format!("setp.{{eq,ne}}.b{bits}"), 32, &[k, k], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
+        for ty in ["s", "u"] {
+            let text = "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;";
+            r.text(&format!("setp.{{eq,ne,lt,le,gt,ge}}.{ty}{bits}"), 32, &[k, k], text);
+        }
+    }
+    r.text("setp.{lo,ls,hi,hs}.u32", 32, &[Int(32), Int(32)], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
+    r.text(
+        "testp.{finite,infinite,number,notanumber,normal,subnormal}.f32",
+        32,
+        &[F32],
+        "@ %p, $a; selp.b32 $d, 1, 0, %p;",
+    );
+    r.text(
+        "testp.{finite,infinite,number,notanumber,normal,subnormal}.f64",
+        32,
+        &[F64],
+        "@ %p, $a; selp.b32 $d, 1, 0, %p;",
+    );
+    r.plain("set.{eq,lt,gtu,nan}{,.ftz}.{u32,s32,f32}.f32", 32, &[F32, F32]);
+    r.plain("set.{eq,lt,ge}.{u32,s32,f32}.{s32,u32}", 32, &[Int(32), Int(32)]);
+    r.plain("slct.{b32,f32}.s32", 32, &[Int(32), Int(32), Int(32)]);
+    r.plain("slct{,.ftz}.{b32,f32}.f32", 32, &[Int(32), Int(32), F32]);
+}

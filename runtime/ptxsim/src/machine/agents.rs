@@ -1,0 +1,763 @@
+//! Barriers in shared memory and the copies that complete on them (PTX ISA 9.7.9.25, 9.7.13.15).
+//!
+//! A copy into shared memory is queued when it is issued and happens when the scheduler says so ([`Machine::complete`]): as
+//! late as the program allows, or at a random moment. Bulk stores read their source when their group is waited for.
+
+use super::access::{combine, shared_target, window};
+use super::op::*;
+use super::order::{Actor, Clocks};
+use super::run::{At, Flow, Machine, Stop};
+use super::state::*;
+use super::step::{barrier_address, read};
+use super::tensormap::TensorMap;
+use crate::memory::DEFINED;
+use crate::report::Class;
+use crate::syntax::Space;
+
+impl Machine<'_> {
+    fn barrier_of(&mut self, at: At, warp: &Warp, space: Space, address: u64, lane: u32) -> Result<(usize, u64), Stop> {
+        let found = barrier_address(at, space, address);
+        let exists = found.is_some_and(|(b, a)| {
+            a % 8 == 0
+                && self.clusters[at.cluster]
+                    .as_ref()
+                    .and_then(|c| c.blocks.get(b))
+                    .is_some_and(|b| a + 8 <= b.shared.data.len() as u64)
+        });
+        match found {
+            Some(found) if exists => Ok(found),
+            _ => Err(self.bad_access(at, warp, space, address, 8, lane)),
+        }
+    }
+
+    fn mbarrier(&mut self, cluster: usize, place: (usize, u64)) -> Option<&mut Mbarrier> {
+        self.clusters[cluster].as_mut()?.blocks.get_mut(place.0)?.mbarriers.get_mut(&place.1)
+    }
+
+    /// A finding if there is no initialised barrier at a place.
+    fn live_barrier(&mut self, at: At, thread: u32, place: (usize, u64)) -> Result<(), Stop> {
+        if self.mbarrier(at.cluster, place).is_some() {
+            return Ok(());
+        }
+        let what = format!(
+            "there is no initialised mbarrier at shared address {} of block {} of the cluster",
+            place.1, place.0
+        );
+        self.finding(at, Class::Mbarrier, Some(thread), what);
+        Err(Stop)
+    }
+
+    /// A finding if the barrier's initialisation is not ordered before its use.
+    fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+        if !self.launch.order {
+            return;
+        }
+        let own = self.agent(at, warp);
+        let Some(bar) = self.mbarrier(at.cluster, place) else { return };
+        let (agent, time) = bar.born;
+        if agent != own && warp.clocks.time(agent) < time {
+            let what = format!(
+                "the mbarrier at shared address {} is used with no barrier between its initialisation at PTX line {} and here",
+                place.1, bar.line
+            );
+            self.finding(at, Class::Race, Some(thread), what);
+        }
+    }
+
+    fn change(&mut self, at: At, thread: u32, place: (usize, u64), arrivals: i64, bytes: i64) -> Result<u64, Stop> {
+        self.live_barrier(at, thread, place)?;
+        let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
+        let phase = bar.phase;
+        bar.transactions += bytes;
+        bar.pending -= arrivals;
+        if bar.pending < 0 {
+            let what = format!("more arrivals than the {} that the mbarrier expects in phase {phase}", bar.expected);
+            self.finding(at, Class::Mbarrier, Some(thread), what);
+            return Err(Stop);
+        }
+        bar.settle();
+        self.activity += 1;
+        Ok(phase)
+    }
+
+    #[allow(clippy::too_many_lines)]
+    pub(super) fn asynchronous(&mut self, at: At, warp: &mut Warp, op: &Op, mask: u32) -> Result<Flow, Stop> {
+        let index = warp.index;
+        let thread = move |lane: u32| index * 32 + lane;
+        match op {
+            Op::MbarInit { space, addr, count } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                for lane in lanes(mask) {
+                    let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
+                    let count = warp.r[*count as usize][lane as usize];
+                    if count == 0 || count >= 1 << 20 {
+                        self.finding(
+                            at,
+                            Class::Mbarrier,
+                            Some(thread(lane)),
+                            format!("an mbarrier of {count} arrivals; 1 to 1048575 are possible"),
+                        );
+                        return Err(Stop);
+                    }
+                    let warps = self.launch.block.iter().product::<u32>().div_ceil(32)
+                        * self.launch.cluster.iter().product::<u32>();
+                    let own = self.agent(at, warp);
+                    let born = (own, warp.clocks.time(own));
+                    let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
+                    let agents: usize = cluster.blocks.iter().map(|b| b.mbarriers.len()).sum();
+                    let agent = (warps as usize + agents) as u16;
+                    let clocks = warp.clocks.clone();
+                    let bar = Mbarrier {
+                        expected: count,
+                        pending: i64::from(count),
+                        transactions: 0,
+                        phase: 0,
+                        line: at.line,
+                        clocks,
+                        born,
+                        agent,
+                    };
+                    let block = &mut cluster.blocks[place.0];
+                    let old = block.mbarriers.insert(place.1, bar);
+                    let offset = place.1 as usize;
+                    block.shared.state[offset..offset + 8].fill(DEFINED);
+                    if let Some(old) = old {
+                        let what = format!(
+                            "the mbarrier at {} is initialised again without `mbarrier.inval` (first at line {})",
+                            place.1, old.line
+                        );
+                        self.finding(at, Class::Mbarrier, Some(thread(lane)), what);
+                    }
+                }
+                self.activity += 1;
+            }
+            Op::MbarInval { space, addr } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                for lane in lanes(mask) {
+                    let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
+                    self.live_barrier(at, thread(lane), place)?;
+                    if let Some(c) = &mut self.clusters[at.cluster] {
+                        c.blocks[place.0].mbarriers.remove(&place.1);
+                    }
+                }
+            }
+            Op::MbarArrive { space, addr, state, count, expect, drop, complete } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                let _ = complete;
+                let mut phases = [0u64; 32];
+                for lane in lanes(mask) {
+                    let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
+                    let n = count.map_or(1, |c| warp.r[c as usize][lane as usize]);
+                    let bytes = expect.map_or(0, |e| warp.r[e as usize][lane as usize]);
+                    self.live_barrier(at, thread(lane), place)?;
+                    self.after_birth(at, warp, place, thread(lane));
+                    if *drop && let Some(bar) = self.mbarrier(at.cluster, place) {
+                        bar.expected = bar.expected.saturating_sub(n);
+                    }
+                    if let Some(bar) = self.mbarrier(at.cluster, place) {
+                        bar.clocks.join(&warp.clocks);
+                    }
+                    phases[lane as usize] = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
+                }
+                let agent = self.agent(at, warp);
+                warp.clocks.tick(agent);
+                super::step::write(warp, *state, mask, &phases, u32::MAX);
+            }
+            Op::MbarTx { space, addr, bytes, complete } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                for lane in lanes(mask) {
+                    let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
+                    let bytes = i64::from(warp.r[*bytes as usize][lane as usize]);
+                    self.change(at, thread(lane), place, 0, if *complete { -bytes } else { bytes })?;
+                }
+            }
+            Op::MbarWait { space, addr, p, token, parity, blocking } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                let (tokens, known) = read(warp, *token);
+                if mask & !known != 0 {
+                    let lane = (mask & !known).trailing_zeros();
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread(lane)),
+                        "the phase of an mbarrier wait was never written".into(),
+                    );
+                }
+                let mut result = 0u32;
+                let mut waiting = None;
+                for lane in lanes(mask) {
+                    let place = self.barrier_of(at, warp, *space, addresses[lane as usize], lane)?;
+                    self.live_barrier(at, thread(lane), place)?;
+                    self.after_birth(at, warp, place, thread(lane));
+                    let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
+                    let token = tokens[lane as usize];
+                    let over = if *parity { bar.phase & 1 != token & 1 } else { bar.phase != token };
+                    result |= u32::from(over) << lane;
+                    if over {
+                        warp.clocks.join(&bar.clocks);
+                    }
+                    if !over {
+                        waiting = Some(Wait::Phase { block: place.0, address: place.1, phase: bar.phase });
+                    }
+                }
+                self.report.barrier_waits += 1;
+                if let Some(wait) = waiting {
+                    if *blocking {
+                        return Ok(Flow::Again(wait));
+                    }
+                    self.polled = true;
+                }
+                warp.set_p(*p, mask, result, u32::MAX);
+            }
+            Op::CpAsync { dst, src, size, bytes } => {
+                let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
+                let count = match bytes {
+                    None => [u64::from(*size); 32],
+                    Some(Slot::P(p)) => {
+                        let p = warp.p[*p as usize];
+                        std::array::from_fn(|i| if p >> i & 1 != 0 { 0 } else { u64::from(*size) })
+                    }
+                    Some(slot) => read(warp, *slot).0,
+                };
+                for lane in lanes(mask) {
+                    let (d, s, n) =
+                        (to[lane as usize], from[lane as usize], count[lane as usize].min(u64::from(*size)) as u32);
+                    if d % u64::from(*size) != 0 || s % u64::from(*size) != 0 {
+                        let (space, bad) =
+                            if d % u64::from(*size) != 0 { (Space::Shared, d) } else { (Space::Global, s) };
+                        return Err(self.bad_access(at, warp, space, bad, *size as usize, lane));
+                    }
+                    if n > 0 && self.global.find(s, n as usize).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Global, s, n as usize, lane));
+                    }
+                    if self.bytes_at(at.cluster, Ok(shared_target(at, d)), *size as usize).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Shared, d, *size as usize, lane));
+                    }
+                    self.poison(at.cluster, shared_target(at, d), *size as usize);
+                    warp.copies.push(PendingCopy { lane, dst: d, src: s, size: *size, bytes: n, line: at.line });
+                }
+            }
+            Op::CpAsyncCommit => {
+                let group = std::mem::take(&mut warp.copies);
+                warp.copy_groups.push_back(group);
+            }
+            Op::CpAsyncWait { pending } => {
+                let keep = pending.unwrap_or(0) as usize;
+                while warp.copy_groups.len() > keep {
+                    let group = warp.copy_groups.pop_front().unwrap_or_default();
+                    self.perform_own(at, warp, &group);
+                }
+                if pending.is_none() {
+                    let open = std::mem::take(&mut warp.copies);
+                    self.perform_own(at, warp, &open);
+                }
+            }
+            Op::CpAsyncArrive { space, addr, noinc } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                let mut copies: Vec<PendingCopy> = vec![];
+                for group in warp.copy_groups.iter_mut().chain([&mut warp.copies]) {
+                    let (mine, rest) =
+                        std::mem::take(group).into_iter().partition(|c: &PendingCopy| mask >> c.lane & 1 != 0);
+                    copies.extend::<Vec<_>>(mine);
+                    *group = rest;
+                }
+                let mut left = mask;
+                while left != 0 {
+                    let first = left.trailing_zeros();
+                    let address = addresses[first as usize];
+                    let place = self.barrier_of(at, warp, *space, address, first)?;
+                    self.live_barrier(at, thread(first), place)?;
+                    let same = lanes(left).filter(|l| addresses[*l as usize] == address).fold(0u32, |m, l| m | 1 << l);
+                    if !noinc && let Some(bar) = self.mbarrier(at.cluster, place) {
+                        bar.pending += i64::from(same.count_ones());
+                    }
+                    let (mine, rest) = copies.into_iter().partition(|c| same >> c.lane & 1 != 0);
+                    copies = rest;
+                    let what =
+                        Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same, noinc: *noinc };
+                    self.pending.push_back(PendingOperation {
+                        cluster: at.cluster,
+                        issuer: at.block,
+                        line: at.line,
+                        clocks: warp.clocks.clone(),
+                        what,
+                    });
+                    left &= !same;
+                }
+            }
+            Op::BulkLoad { dst, src, size, barrier, multicast, from_shared } => {
+                let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
+                let bars = self.addresses(at, warp, *barrier, mask);
+                for lane in lanes(mask) {
+                    let l = lane as usize;
+                    let size = warp.r[*size as usize][l];
+                    let space = |a: u64| if window(a).0 == Space::Shared { a & 0xffff_ffff } else { a };
+                    let (d, b) = (space(to[l]), space(bars[l]));
+                    if size % 16 != 0 || d % 16 != 0 || from[l] % 16 != 0 {
+                        let what = format!(
+                            "a bulk copy of {size} bytes from {:#x} to shared address {d}: all must be multiples of 16",
+                            from[l]
+                        );
+                        self.finding(at, Class::Misaligned, Some(thread(lane)), what);
+                        return Err(Stop);
+                    }
+                    let source = if *from_shared { Ok(shared_target(at, from[l])) } else { Err(from[l]) };
+                    if self.bytes_at(at.cluster, source, size as usize).is_none() {
+                        let space = if *from_shared { Space::Shared } else { Space::Global };
+                        return Err(self.bad_access(at, warp, space, from[l], size as usize, lane));
+                    }
+                    for rank in self.targets(at, *multicast, warp, l) {
+                        let (dst_block, offset) = rank.map_or_else(|| shared_target(at, d), |r| (r, d & 0xff_ffff));
+                        let place = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
+                        self.live_barrier(at, thread(lane), place)?;
+                        if self.bytes_at(at.cluster, Ok((dst_block, offset)), size as usize).is_none() {
+                            return Err(self.bad_access(at, warp, Space::Shared, d, size as usize, lane));
+                        }
+                        self.poison(at.cluster, (dst_block, offset), size as usize);
+                        let src = match source {
+                            Ok((block, a)) => Ok((block as u64) << 32 | a),
+                            Err(a) => Err(a),
+                        };
+                        let what = Pending::Linear { dst_block, dst: offset, src, size, barrier: place };
+                        self.pending.push_back(PendingOperation {
+                            cluster: at.cluster,
+                            issuer: at.block,
+                            line: at.line,
+                            clocks: warp.clocks.clone(),
+                            what,
+                        });
+                    }
+                }
+                self.activity += 1;
+            }
+            Op::BulkStore { dst, src, size, reduce } => {
+                let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
+                for lane in lanes(mask) {
+                    let l = lane as usize;
+                    let size = warp.r[*size as usize][l];
+                    let s = from[l] & 0xffff_ffff;
+                    if size % 16 != 0 || to[l] % 16 != 0 || s % 16 != 0 {
+                        let what = format!(
+                            "a bulk copy of {size} bytes from shared address {s} to {:#x}: all must be multiples of 16",
+                            to[l]
+                        );
+                        self.finding(at, Class::Misaligned, Some(thread(lane)), what);
+                        return Err(Stop);
+                    }
+                    if self.global.find(to[l], size as usize).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Global, to[l], size as usize, lane));
+                    }
+                    if self.bytes_at(at.cluster, Ok(shared_target(at, s)), size as usize).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Shared, s, size as usize, lane));
+                    }
+                    let store = BulkStore::Linear { dst: to[l], src: s, size, reduce: *reduce };
+                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
+                }
+            }
+            Op::BulkCommit => {
+                for lane in lanes(mask) {
+                    let (mine, rest) = std::mem::take(&mut warp.stores).into_iter().partition(|s| s.lane == lane);
+                    warp.stores = rest;
+                    warp.store_groups.push_back((lane, mine));
+                }
+            }
+            Op::BulkWait { pending, .. } => {
+                for lane in lanes(mask) {
+                    loop {
+                        let open = warp.store_groups.iter().filter(|g| g.0 == lane).count();
+                        if open <= *pending as usize {
+                            break;
+                        }
+                        let Some(first) = warp.store_groups.iter().position(|g| g.0 == lane) else { break };
+                        if let Some((_, group)) = warp.store_groups.remove(first) {
+                            for s in group {
+                                self.read_by_store(at, warp, &s);
+                                self.perform_store(at, warp.index * 32 + lane, s)?;
+                            }
+                        }
+                    }
+                }
+            }
+            Op::Tensor(t) => self.tensor(at, warp, t, mask)?,
+            Op::TensormapReplace { space, addr, field, index, value } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                let (values, _) = read(warp, *value);
+                let mut failure = None;
+                let mut old = [[0u8; 128]; 32];
+                // 128 bytes at once: read, change, write back.
+                self.each_lane(at, warp, *space, &addresses, 128, mask, |region, offset, lane| {
+                    old[lane].copy_from_slice(&region.data[offset..offset + 128]);
+                    match TensorMap::replace(&old[lane], field, *index, values[lane]) {
+                        Ok(bytes) => {
+                            region.data[offset..offset + 128].copy_from_slice(&bytes);
+                            region.state[offset..offset + 128].fill(DEFINED);
+                        }
+                        Err(e) => failure = Some((lane as u32, e)),
+                    }
+                })?;
+                if let Some((lane, e)) = failure {
+                    self.finding(at, Class::TensorMap, Some(thread(lane)), e);
+                    return Err(Stop);
+                }
+                self.activity += 1;
+            }
+            Op::TensormapCopy { dst, src } => {
+                let to = self.addresses(at, warp, *dst, mask);
+                let from = self.addresses(at, warp, *src, mask);
+                let lane = mask.trailing_zeros();
+                let mut bytes = [0u8; 128];
+                self.each_lane(at, warp, Space::Shared, &from, 128, 1 << lane, |region, offset, _| {
+                    bytes.copy_from_slice(&region.data[offset..offset + 128]);
+                })?;
+                self.each_lane(at, warp, Space::Global, &to, 128, 1 << lane, |region, offset, _| {
+                    region.data[offset..offset + 128].copy_from_slice(&bytes);
+                    region.state[offset..offset + 128].fill(DEFINED);
+                })?;
+                self.activity += 1;
+            }
+            _ => {
+                self.finding(at, Class::Trap, None, "this operation is decoded but the machine does not run it".into());
+                return Err(Stop);
+            }
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Blocks a copy goes to: `None` for what the address says.
+    fn targets(&self, _at: At, multicast: Option<u32>, warp: &Warp, lane: usize) -> Vec<Option<usize>> {
+        match multicast {
+            None => vec![None],
+            Some(m) => {
+                let mask = warp.r[m as usize][lane];
+                (0..16).filter(|r| mask >> r & 1 != 0).map(|r| Some(r as usize)).collect()
+            }
+        }
+    }
+
+    /// Marks bytes that a copy will write: what reads them before its completion sees undefined bytes.
+    fn poison(&mut self, cluster: usize, place: (usize, u64), len: usize) {
+        if let Some((region, offset)) = self.bytes_at(cluster, Ok(place), len) {
+            region.state[offset..offset + len].fill(0);
+        }
+    }
+
+    fn tensor(&mut self, at: At, warp: &mut Warp, t: &Tensor, mask: u32) -> Result<(), Stop> {
+        let maps = self.addresses(at, warp, t.map, mask);
+        let shared = self.addresses(at, warp, t.shared, mask);
+        let bars = t.barrier.map(|b| self.addresses(at, warp, b, mask));
+        for lane in lanes(mask) {
+            let l = lane as usize;
+            let thread = warp.index * 32 + lane;
+            let mut bytes = [0u8; 128];
+            let space = if maps[l] < 1 << 32 { Space::Param } else { Space::Generic };
+            self.each_lane(at, warp, space, &maps, 128, 1 << lane, |region, offset, _| {
+                bytes.copy_from_slice(&region.data[offset..offset + 128]);
+            })?;
+            let map = match TensorMap::decode(&bytes) {
+                Ok(map) => map,
+                Err(e) => {
+                    self.finding(at, Class::TensorMap, Some(thread), e);
+                    return Err(Stop);
+                }
+            };
+            if map.dims.len() != t.coordinates.len() {
+                let what = format!("{} coordinates for a tensor map of rank {}", t.coordinates.len(), map.dims.len());
+                self.finding(at, Class::TensorMap, Some(thread), what);
+                return Err(Stop);
+            }
+            let coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
+            let address = shared[l] & 0xffff_ffff;
+            let align = map.shared_alignment();
+            if (address & 0xff_ffff) % align != 0 {
+                let what = format!("shared address {address} of a tensor copy; multiples of {align} are needed");
+                self.finding(at, Class::Misaligned, Some(thread), what);
+                return Err(Stop);
+            }
+            let count = map.box_bytes();
+            match t.kind {
+                TensorKind::Load => {
+                    let Some(bars) = bars else { return Err(Stop) };
+                    let b = bars[l] & 0xffff_ffff;
+                    for rank in self.targets(at, t.multicast, warp, l) {
+                        let (dst_block, dst) =
+                            rank.map_or_else(|| shared_target(at, address), |r| (r, address & 0xff_ffff));
+                        let barrier = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
+                        self.live_barrier(at, thread, barrier)?;
+                        if self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize).is_none() {
+                            return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
+                        }
+                        self.poison(at.cluster, (dst_block, dst), count as usize);
+                        let what = Pending::Tensor {
+                            map: bytes,
+                            coordinates: coordinates.clone(),
+                            dst_block,
+                            dst,
+                            barrier,
+                            count,
+                        };
+                        self.pending.push_back(PendingOperation {
+                            cluster: at.cluster,
+                            issuer: at.block,
+                            line: at.line,
+                            clocks: warp.clocks.clone(),
+                            what,
+                        });
+                    }
+                    self.activity += 1;
+                }
+                TensorKind::Store | TensorKind::Reduce(_) => {
+                    if self.bytes_at(at.cluster, Ok(shared_target(at, address)), count as usize).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
+                    }
+                    let reduce = if let TensorKind::Reduce(op) = t.kind { Some(op) } else { None };
+                    let store = BulkStore::Tensor { map: bytes, coordinates, src: address, reduce };
+                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
+                }
+                TensorKind::Prefetch => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a queued operation happen.
+    pub(super) fn complete(&mut self, which: usize) -> Result<(), Stop> {
+        let Some(operation) = self.pending.remove(which) else { return Ok(()) };
+        let at = At { cluster: operation.cluster, block: operation.issuer, line: operation.line, pc: 0 };
+        self.activity += 1;
+        match operation.what {
+            Pending::Linear { dst_block, dst, src, size, barrier } => {
+                let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
+                let copied = self.bytes_at(at.cluster, place, size as usize).map(|(region, offset)| {
+                    let range = offset..offset + size as usize;
+                    (region.data[range.clone()].to_vec(), region.state[range].to_vec())
+                });
+                if let (Some((data, state)), Some((region, offset))) =
+                    (copied, self.bytes_at(at.cluster, Ok((dst_block, dst)), size as usize))
+                {
+                    region.data[offset..offset + size as usize].copy_from_slice(&data);
+                    region.state[offset..offset + size as usize].copy_from_slice(&state);
+                }
+                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(size));
+                self.change(at, 0, barrier, 0, -i64::from(size))?;
+            }
+            Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
+                let map = TensorMap::decode(&map).map_err(|_| Stop)?;
+                let mut data = vec![0u8; count as usize];
+                let mut state = vec![DEFINED; count as usize];
+                let size = map.element as usize;
+                let mut bad = None;
+                map.each_element(&coordinates, |offset, address| {
+                    let to = map.swizzled(dst, offset) as usize - dst as usize;
+                    let Some(address) = address else { return };
+                    match self.global.find(address, size) {
+                        Some((region, from)) => {
+                            data[to..to + size].copy_from_slice(&region.data[from..from + size]);
+                            state[to..to + size].copy_from_slice(&region.state[from..from + size]);
+                        }
+                        None => bad = Some(address),
+                    }
+                });
+                if let Some(address) = bad {
+                    let place = self.global.describe(address);
+                    self.finding(at, Class::OutOfBounds, None, format!("a tensor copy reads {place}"));
+                    return Err(Stop);
+                }
+                if let Some((region, offset)) = self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize) {
+                    region.data[offset..offset + count as usize].copy_from_slice(&data);
+                    region.state[offset..offset + count as usize].copy_from_slice(&state);
+                }
+                *self.report.bytes.entry("tensor load").or_insert(0) += u64::from(count);
+                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(count));
+                self.change(at, 0, barrier, 0, -i64::from(count))?;
+            }
+            Pending::Arrive { block, copies, barrier, lanes, noinc } => {
+                let _ = noinc;
+                if self.launch.order
+                    && let Some(bar) = self.mbarrier(at.cluster, (block, barrier))
+                {
+                    let agent = bar.agent;
+                    bar.clocks.tick(agent);
+                    let time = bar.clocks.time(agent);
+                    // The lanes' arrival carries what they knew.
+                    bar.clocks.join(&operation.clocks);
+                    for c in &copies {
+                        let (target, offset) = shared_target(at, c.dst);
+                        let actor = Actor {
+                            agent,
+                            time,
+                            clocks: &operation.clocks,
+                            write: true,
+                            asynchronous: false,
+                            line: c.line,
+                        };
+                        self.touch(at, target, offset, u64::from(c.size), actor, None);
+                    }
+                }
+                self.perform(at, &copies);
+                self.change(at, 0, (block, barrier), i64::from(lanes.count_ones()), 0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy into shared memory has happened: an agent that its mbarrier's waiters join.
+    fn landed(&mut self, at: At, clocks: &Clocks, barrier: (usize, u64), block: usize, offset: u64, len: u64) {
+        if !self.launch.order {
+            return;
+        }
+        let Some(bar) = self.mbarrier(at.cluster, barrier) else { return };
+        let agent = bar.agent;
+        bar.clocks.tick(agent);
+        let time = bar.clocks.time(agent);
+        let actor = Actor { agent, time, clocks, write: true, asynchronous: true, line: at.line };
+        self.touch(at, block, offset, len, actor, None);
+    }
+
+    /// `cp.async` copies of a warp that it waits for itself.
+    fn perform_own(&mut self, at: At, warp: &Warp, copies: &[PendingCopy]) {
+        if self.launch.order {
+            let agent = self.agent(at, warp);
+            let time = warp.clocks.time(agent);
+            for c in copies {
+                let (block, offset) = shared_target(at, c.dst);
+                let actor = Actor { agent, time, clocks: &warp.clocks, write: true, asynchronous: false, line: c.line };
+                self.touch(at, block, offset, u64::from(c.size), actor, Some(warp.index * 32 + c.lane));
+            }
+        }
+        self.perform(at, copies);
+    }
+
+    /// `cp.async` copies, whose addresses were checked at issue.
+    fn perform(&mut self, at: At, copies: &[PendingCopy]) {
+        for c in copies {
+            let mut data = [0u8; 16];
+            let mut state = [DEFINED; 16];
+            let n = c.bytes as usize;
+            if n > 0
+                && let Some((region, offset)) = self.global.find(c.src, n)
+            {
+                data[..n].copy_from_slice(&region.data[offset..offset + n]);
+                state[..n].copy_from_slice(&region.state[offset..offset + n]);
+            }
+            let size = c.size as usize;
+            if let Some((region, offset)) = self.bytes_at(at.cluster, Ok(shared_target(at, c.dst)), size) {
+                region.data[offset..offset + size].copy_from_slice(&data[..size]);
+                region.state[offset..offset + size].copy_from_slice(&state[..size]);
+            }
+        }
+        self.activity += 1;
+    }
+
+    /// Records what a bulk store reads of shared memory.
+    fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
+        let (src, len) = match &s.store {
+            BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
+            BulkStore::Tensor { map, src, .. } => {
+                (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes())))
+            }
+        };
+        let (block, offset) = shared_target(at, src);
+        self.touch_async(at, warp, &s.clocks, block, offset, len, s.line);
+    }
+
+    fn perform_store(&mut self, at: At, thread: u32, store: PendingStore) -> Result<(), Stop> {
+        let at = At { line: store.line, ..at };
+        self.activity += 1;
+        match store.store {
+            BulkStore::Linear { dst, src, size, reduce } => {
+                let place = Ok(shared_target(at, src));
+                let Some((region, offset)) = self.bytes_at(at.cluster, place, size as usize) else { return Err(Stop) };
+                let data = region.data[offset..offset + size as usize].to_vec();
+                let undefined = region.state[offset..offset + size as usize].contains(&0);
+                if undefined {
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread),
+                        "a bulk store reads shared memory that was never written".into(),
+                    );
+                }
+                let Some((region, offset)) = self.global.find(dst, size as usize) else { return Err(Stop) };
+                match reduce {
+                    None => region.data[offset..offset + size as usize].copy_from_slice(&data),
+                    Some((op, ty)) => {
+                        let step = ty.bytes() as usize;
+                        for e in (0..size as usize).step_by(step) {
+                            let mut value = [0; 8];
+                            value[..step].copy_from_slice(&data[e..e + step]);
+                            let old = region.load(offset + e, step).0;
+                            region.store(offset + e, step, combine(op, ty, old, u64::from_le_bytes(value), 0), true);
+                        }
+                    }
+                }
+                region.state[offset..offset + size as usize].fill(DEFINED);
+            }
+            BulkStore::Tensor { map, coordinates, src, reduce } => {
+                let map = TensorMap::decode(&map).map_err(|_| Stop)?;
+                let count = map.box_bytes() as usize;
+                let (block, start) = shared_target(at, src);
+                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
+                    return Err(Stop);
+                };
+                let data = region.data[offset..offset + count].to_vec();
+                let state = region.state[offset..offset + count].to_vec();
+                let size = map.element as usize;
+                let (mut bad, mut undefined) = (None, false);
+                let ty = map.scalar();
+                map.each_element(&coordinates, |offset, address| {
+                    let from = (map.swizzled(start, offset) - start) as usize;
+                    let Some(address) = address else { return };
+                    undefined |= state[from..from + size].contains(&0);
+                    match self.global.find(address, size) {
+                        Some((region, to)) => {
+                            let mut value = [0; 8];
+                            value[..size].copy_from_slice(&data[from..from + size]);
+                            let mut value = u64::from_le_bytes(value);
+                            if let Some(op) = reduce {
+                                value = combine(op, ty, region.load(to, size).0, value, 0);
+                            }
+                            region.store(to, size, value, true);
+                        }
+                        None => bad = Some(address),
+                    }
+                });
+                *self.report.bytes.entry("tensor store").or_insert(0) += count as u64;
+                if undefined {
+                    self.finding(
+                        at,
+                        Class::Uninitialised,
+                        Some(thread),
+                        "a tensor store reads shared memory that was never written".into(),
+                    );
+                }
+                if let Some(address) = bad {
+                    let place = self.global.describe(address);
+                    self.finding(at, Class::OutOfBounds, Some(thread), format!("a tensor store writes {place}"));
+                    return Err(Stop);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores that are still open when their warp ends.
+    pub(super) fn drain_stores(&mut self, at: At, warp: &mut Warp) -> Result<(), Stop> {
+        let groups = std::mem::take(&mut warp.store_groups);
+        let open = std::mem::take(&mut warp.stores);
+        if !groups.is_empty() || !open.is_empty() {
+            let lane = groups.front().map_or_else(|| open[0].lane, |g| g.0);
+            let what = "a thread ends before its bulk stores have read shared memory".to_string();
+            self.finding(at, Class::PtxContract, Some(warp.index * 32 + lane), what);
+        }
+        for s in groups.into_iter().flat_map(|g| g.1).chain(open) {
+            let thread = warp.index * 32 + s.lane;
+            self.read_by_store(at, warp, &s);
+            self.perform_store(at, thread, s)?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn lanes(mask: u32) -> impl Iterator<Item = u32> {
+    (0..32).filter(move |l| mask >> l & 1 != 0)
+}

@@ -1,0 +1,1019 @@
+//! A function of the syntax tree to a [`Program`]: names to slots, opcodes to operations, calls inlined.
+//!
+//! Central type: [`Decoder`]. Everything it does not know is an error with the line; all errors of a kernel are listed at once.
+
+use super::convert::{Round, Spec, Type};
+use super::op::*;
+use crate::isa::{self, Exec};
+use crate::syntax::{self, Instruction, Module, Operand, Space, Statement, SyntaxError, Variable};
+use std::collections::{BTreeMap, HashMap};
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Instructions after inlining.
+const MAX_CODE: usize = 2_000_000;
+const MAX_REGISTERS: u32 = 1 << 20;
+
+/// Addresses of module variables, by name: space and address in it.
+pub type Symbols = HashMap<String, (Space, u64)>;
+
+#[derive(Clone, Copy, PartialEq)]
+enum RegType {
+    R(u32),
+    D,
+    P,
+    Wide,
+}
+
+#[derive(Default)]
+struct Scope {
+    registers: HashMap<String, (Slot, u32)>,
+    ranges: Vec<(String, u32, RegType)>,
+    labels: HashMap<String, u32>,
+    targets: HashMap<String, Vec<String>>,
+    /// Space and offset of variables in it.
+    variables: HashMap<String, (Space, u64)>,
+}
+
+pub(super) struct Decoder<'a> {
+    module: &'a Module,
+    symbols: &'a Symbols,
+    scopes: Vec<Scope>,
+    code: Vec<Inst>,
+    /// Label number to pc.
+    labels: Vec<Option<u32>>,
+    files: [u32; 3],
+    constants32: HashMap<u32, u32>,
+    constants64: HashMap<u64, u32>,
+    constants_p: HashMap<bool, u32>,
+    specials: Vec<(Slot, Special)>,
+    local: u64,
+    shared: u64,
+    shared_names: Vec<(String, u64, u64)>,
+    errors: Vec<SyntaxError>,
+    calls: Vec<String>,
+    locations: BTreeMap<u32, syntax::Location>,
+    uses_setmaxnreg: bool,
+    line: u32,
+    /// Bytes of the next load that matter.
+    used: Option<u32>,
+}
+
+fn align(at: u64, to: u64) -> u64 {
+    at.div_ceil(to.max(1)) * to.max(1)
+}
+
+/// Decodes a kernel; `symbols` places the module's variables.
+pub fn decode(
+    module: &Module,
+    entry: &str,
+    symbols: &Symbols,
+    shared_start: u64,
+) -> std::result::Result<Program, Vec<SyntaxError>> {
+    let one = |line, message: String| vec![SyntaxError { line, message }];
+    let Some(function) = module.functions.iter().find(|f| f.entry && f.name == entry) else {
+        let names: Vec<&str> = module.functions.iter().filter(|f| f.entry).map(|f| f.name.as_str()).collect();
+        return Err(one(1, format!("there is no kernel `{entry}`; there are: {}", names.join(", "))));
+    };
+    let Some(body) = &function.body else { return Err(one(function.line, format!("`{entry}` has no body"))) };
+    let mut d = Decoder {
+        module,
+        symbols,
+        scopes: vec![Scope::default()],
+        code: vec![],
+        labels: vec![],
+        files: [0; 3],
+        constants32: HashMap::new(),
+        constants64: HashMap::new(),
+        constants_p: HashMap::new(),
+        specials: vec![],
+        local: 0,
+        shared: shared_start,
+        shared_names: vec![],
+        errors: vec![],
+        calls: vec![entry.to_string()],
+        locations: BTreeMap::new(),
+        uses_setmaxnreg: false,
+        line: function.line,
+        used: None,
+    };
+    let (mut at, mut params) = (0, vec![]);
+    for p in &function.params {
+        at = align(at, p.align);
+        params.push((p.name.clone(), at, p.bytes()));
+        d.scopes[0].variables.insert(p.name.clone(), (Space::Param, at));
+        at += p.bytes();
+    }
+    let end = d.label();
+    d.body(body, end);
+    d.labels[end as usize] = Some(d.code.len() as u32);
+    d.push(Op::Exit, None);
+    for inst in &mut d.code {
+        let fix = |t: &mut u32| *t = d.labels[*t as usize].unwrap_or(0);
+        match &mut inst.op {
+            Op::Bra { target } => fix(target),
+            Op::Brx { targets, .. } => targets.iter_mut().for_each(fix),
+            _ => {}
+        }
+    }
+    if !d.errors.is_empty() {
+        d.errors.sort_by_key(|e| e.line);
+        d.errors.dedup();
+        return Err(d.errors);
+    }
+    let flow = flow(&d.code);
+    Ok(Program {
+        name: entry.to_string(),
+        flow,
+        files: d.files,
+        const32: d.constants32.iter().map(|(v, s)| (*s, *v)).collect(),
+        const64: d.constants64.iter().map(|(v, s)| (*s, *v)).collect(),
+        const_p: d.constants_p.iter().map(|(v, s)| (*s, if *v { u32::MAX } else { 0 })).collect(),
+        specials: d.specials,
+        local: align(d.local, 16),
+        static_shared: d.shared,
+        shared_names: d.shared_names,
+        params,
+        param_bytes: at,
+        bounds: function.bounds.clone(),
+        locations: d.locations,
+        files_named: module.files.clone(),
+        uses_setmaxnreg: d.uses_setmaxnreg,
+        code: d.code,
+    })
+}
+
+/// Blocks start at branch targets, behind branches, and at operations where lanes of a warp meet.
+fn flow(code: &[Inst]) -> super::flow::Flow {
+    let mut leaders = vec![false; code.len()];
+    leaders[0] = true;
+    for (pc, inst) in code.iter().enumerate() {
+        let mut mark = |at: usize| {
+            if at < code.len() {
+                leaders[at] = true;
+            }
+        };
+        match &inst.op {
+            Op::Bra { target } => {
+                mark(*target as usize);
+                mark(pc + 1);
+            }
+            Op::Brx { targets, .. } => {
+                targets.iter().for_each(|t| mark(*t as usize));
+                mark(pc + 1);
+            }
+            Op::Exit | Op::Trap => mark(pc + 1),
+            op if meets(op) => mark(pc),
+            _ => {}
+        }
+    }
+    super::flow::Flow::new(&leaders, |pc| match &code[pc].op {
+        Op::Bra { target } if code[pc].guard.is_none() => vec![*target],
+        Op::Bra { target } => vec![pc as u32 + 1, *target],
+        Op::Brx { targets, .. } => targets.clone(),
+        Op::Exit | Op::Trap if code[pc].guard.is_none() => vec![],
+        _ => vec![pc as u32 + 1],
+    })
+}
+
+/// Whether an operation wants other lanes of its warp.
+pub fn meets(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Shuffle { .. }
+            | Op::Vote { .. }
+            | Op::Match { .. }
+            | Op::Redux { .. }
+            | Op::Elect { .. }
+            | Op::Bar { .. }
+            | Op::BarWarp { .. }
+            | Op::ClusterArrive
+            | Op::ClusterWait
+            | Op::Ldmatrix { .. }
+            | Op::Stmatrix { .. }
+            | Op::Mma(_)
+            | Op::Wgmma(_)
+            | Op::WgmmaFence
+            | Op::WgmmaCommit
+            | Op::WgmmaWait { .. }
+            | Op::SetMaxNreg { .. }
+            | Op::TensormapCopy { .. }
+    )
+}
+
+fn special(name: &str) -> Option<(Special, bool)> {
+    let axis = |rest: &str| match rest {
+        ".x" => Some(0),
+        ".y" => Some(1),
+        ".z" => Some(2),
+        _ => None,
+    };
+    let axes: [(&str, fn(u8) -> Special); 8] = [
+        ("%tid", Special::Tid),
+        ("%ntid", Special::Ntid),
+        ("%ctaid", Special::Ctaid),
+        ("%nctaid", Special::Nctaid),
+        ("%clusterid", Special::ClusterId),
+        ("%nclusterid", Special::NclusterId),
+        ("%cluster_ctaid", Special::ClusterCtaid),
+        ("%cluster_nctaid", Special::ClusterNctaid),
+    ];
+    if let Some((stem, make)) = axes.iter().find(|(stem, _)| name.strip_prefix(stem).is_some_and(|r| axis(r).is_some()))
+    {
+        return Some((make(axis(&name[stem.len()..])?), false));
+    }
+    Some(match name {
+        "%cluster_ctarank" => (Special::ClusterCtarank, false),
+        "%cluster_nctarank" => (Special::ClusterNctarank, false),
+        "%laneid" => (Special::Lane, false),
+        "%warpid" => (Special::Warp, false),
+        "%nwarpid" => (Special::Nwarp, false),
+        "%smid" => (Special::Sm, false),
+        "%nsmid" => (Special::Nsm, false),
+        "%gridid" => (Special::Zero, true),
+        "%lanemask_eq" => (Special::MaskEq, false),
+        "%lanemask_lt" => (Special::MaskLt, false),
+        "%lanemask_le" => (Special::MaskLe, false),
+        "%lanemask_gt" => (Special::MaskGt, false),
+        "%lanemask_ge" => (Special::MaskGe, false),
+        "%dynamic_smem_size" => (Special::DynamicShared, false),
+        "%total_smem_size" => (Special::TotalShared, false),
+        _ => return None,
+    })
+}
+
+impl<'a> Decoder<'a> {
+    fn label(&mut self) -> u32 {
+        self.labels.push(None);
+        self.labels.len() as u32 - 1
+    }
+
+    fn error(&mut self, line: u32, message: String) {
+        if self.errors.len() < 1000 {
+            self.errors.push(SyntaxError { line, message });
+        }
+    }
+
+    fn push(&mut self, op: Op, guard: Option<(u32, bool)>) {
+        self.code.push(Inst { op, guard, line: self.line });
+    }
+
+    /// Statements of a function or its inlined copy; `ret` goes to `end`.
+    fn body(&mut self, body: &'a [Statement], end: u32) {
+        // Labels first: branches go forward.
+        let mut scope_labels: Vec<HashMap<String, u32>> = vec![HashMap::new()];
+        let mut scope_targets: Vec<HashMap<String, Vec<String>>> = vec![HashMap::new()];
+        let (mut path, mut opened) = (vec![0usize], 0usize);
+        for statement in body {
+            match statement {
+                Statement::Open => {
+                    opened += 1;
+                    scope_labels.push(HashMap::new());
+                    scope_targets.push(HashMap::new());
+                    path.push(opened);
+                }
+                Statement::Close => {
+                    path.pop();
+                }
+                Statement::Label(name) => {
+                    let label = self.label();
+                    scope_labels[path[path.len() - 1]].insert(name.clone(), label);
+                }
+                Statement::Targets { name, labels } => {
+                    scope_targets[path[path.len() - 1]].insert(name.clone(), labels.clone());
+                }
+                _ => {}
+            }
+        }
+        let depth = self.scopes.len();
+        self.scopes.push(Scope {
+            labels: std::mem::take(&mut scope_labels[0]),
+            targets: std::mem::take(&mut scope_targets[0]),
+            ..Scope::default()
+        });
+        let mut opened = 0;
+        for statement in body {
+            if self.code.len() > MAX_CODE {
+                self.error(self.line, format!("more than {MAX_CODE} instructions after inlining"));
+                break;
+            }
+            match statement {
+                Statement::Open => {
+                    opened += 1;
+                    self.scopes.push(Scope {
+                        labels: std::mem::take(&mut scope_labels[opened]),
+                        targets: std::mem::take(&mut scope_targets[opened]),
+                        ..Scope::default()
+                    });
+                }
+                Statement::Close => {
+                    self.scopes.pop();
+                }
+                Statement::Registers { ty, names, line } => self.registers(ty, names, *line),
+                Statement::Variable(v) => self.variable(v),
+                Statement::Label(name) => {
+                    let label = self.scopes[self.scopes.len() - 1].labels[name];
+                    self.labels[label as usize] = Some(self.code.len() as u32);
+                }
+                Statement::Targets { .. } => {}
+                Statement::UsedBytes(mask) => self.used = Some(*mask),
+                Statement::Location(at) => {
+                    self.locations.insert(self.line + 1, *at);
+                }
+                Statement::Instruction(i) => {
+                    self.line = i.line;
+                    if let Err(message) = self.instruction(i, end) {
+                        self.error(i.line, format!("{message}, in `{}`", i.opcode));
+                    }
+                }
+            }
+        }
+        self.scopes.truncate(depth);
+    }
+
+    fn registers(&mut self, ty: &str, names: &[(String, Option<u32>)], line: u32) {
+        let ty = match ty {
+            "pred" => RegType::P,
+            "b8" | "u8" | "s8" => RegType::R(8),
+            "b16" | "u16" | "s16" | "f16" | "bf16" => RegType::R(16),
+            "b32" | "u32" | "s32" | "f32" | "f16x2" | "bf16x2" => RegType::R(32),
+            "b64" | "u64" | "s64" | "f64" => RegType::D,
+            "b128" => RegType::Wide,
+            _ => return self.error(line, format!("there is no register type `.{ty}`")),
+        };
+        for (name, count) in names {
+            match count {
+                Some(count) => {
+                    let scope = self.scopes.last_mut().expect("a scope");
+                    scope.ranges.push((name.clone(), *count, ty));
+                }
+                None => {
+                    let slot = self.new_register(ty, name);
+                    let scope = self.scopes.last_mut().expect("a scope");
+                    if let Ok(slot) = slot {
+                        scope.registers.insert(name.clone(), slot);
+                    }
+                }
+            }
+        }
+    }
+
+    fn new_register(&mut self, ty: RegType, name: &str) -> Result<(Slot, u32)> {
+        let (file, bits) = match ty {
+            RegType::R(bits) => (0, bits),
+            RegType::D => (1, 64),
+            RegType::P => (2, 1),
+            RegType::Wide => return Err(format!("`{name}`: 128-bit registers are not supported")),
+        };
+        let n = self.files[file];
+        if n >= MAX_REGISTERS {
+            return Err(format!("more than {MAX_REGISTERS} registers"));
+        }
+        self.files[file] += 1;
+        Ok((
+            match file {
+                0 => Slot::R(n),
+                1 => Slot::D(n),
+                _ => Slot::P(n),
+            },
+            bits,
+        ))
+    }
+
+    fn variable(&mut self, v: &Variable) {
+        let bytes = v.bytes();
+        let (space, at) = match v.space {
+            Space::Local | Space::Param => {
+                self.local = align(self.local, v.align.max(8));
+                let at = self.local;
+                self.local = at.saturating_add(bytes);
+                if self.local > 512 << 10 {
+                    return self.error(v.line, format!("`{}`: more than 512 KiB of local memory a thread", v.name));
+                }
+                (Space::Local, at)
+            }
+            Space::Shared => {
+                self.shared = align(self.shared, v.align);
+                let at = self.shared;
+                self.shared = at.saturating_add(bytes);
+                self.shared_names.push((v.name.clone(), at, bytes));
+                if self.shared > 228 << 10 {
+                    return self.error(v.line, format!("`{}`: more than 228 KiB of shared memory", v.name));
+                }
+                (Space::Shared, at)
+            }
+            _ => return self.error(v.line, format!("`{}`: a variable of this state space in a function", v.name)),
+        };
+        self.scopes.last_mut().expect("a scope").variables.insert(v.name.clone(), (space, at));
+    }
+
+    fn find_register(&mut self, name: &str) -> Option<Result<(Slot, u32)>> {
+        for n in (0..self.scopes.len()).rev() {
+            if let Some(slot) = self.scopes[n].registers.get(name) {
+                return Some(Ok(*slot));
+            }
+            let digits = name.len() - name.bytes().rev().take_while(u8::is_ascii_digit).count();
+            for cut in (digits..name.len()).chain([name.len()]) {
+                if cut == name.len() {
+                    break;
+                }
+                let number: Option<u32> = name[cut..].parse().ok();
+                let range =
+                    self.scopes[n].ranges.iter().find(|(p, c, _)| *p == name[..cut] && number.is_some_and(|x| x < *c));
+                if let Some((_, _, ty)) = range {
+                    let ty = *ty;
+                    let made = self.new_register(ty, name);
+                    if let Ok(slot) = &made {
+                        self.scopes[n].registers.insert(name.to_string(), *slot);
+                    }
+                    return Some(made);
+                }
+            }
+        }
+        None
+    }
+
+    fn find_variable(&self, name: &str) -> Option<(Space, u64)> {
+        self.scopes
+            .iter()
+            .rev()
+            .find_map(|s| s.variables.get(name).copied())
+            .or_else(|| self.symbols.get(name).copied())
+    }
+
+    pub(super) fn const32(&mut self, v: u32) -> u32 {
+        let files = &mut self.files;
+        *self.constants32.entry(v).or_insert_with(|| {
+            files[0] += 1;
+            files[0] - 1
+        })
+    }
+
+    pub(super) fn const64(&mut self, v: u64) -> u32 {
+        let files = &mut self.files;
+        *self.constants64.entry(v).or_insert_with(|| {
+            files[1] += 1;
+            files[1] - 1
+        })
+    }
+
+    fn special_slot(&mut self, name: &str) -> Option<Slot> {
+        let (special, wide) = special(name)?;
+        if let Some((slot, _)) = self.specials.iter().find(|(s, x)| *x == special && matches!(s, Slot::D(_)) == wide) {
+            return Some(*slot);
+        }
+        let file = usize::from(wide);
+        let n = self.files[file];
+        self.files[file] += 1;
+        let slot = if wide { Slot::D(n) } else { Slot::R(n) };
+        self.specials.push((slot, special));
+        Some(slot)
+    }
+
+    /// Any register, with its width.
+    pub(super) fn any(&mut self, o: &Operand) -> Result<(Slot, u32)> {
+        match o {
+            Operand::Sink => Ok((Slot::Sink, 0)),
+            Operand::Name(name) => match self.find_register(name) {
+                Some(found) => found,
+                None => match self.special_slot(name) {
+                    Some(slot) => Ok((slot, if matches!(slot, Slot::D(_)) { 64 } else { 32 })),
+                    None => Err(format!("`{name}` is not a register")),
+                },
+            },
+            _ => Err("a register is expected".into()),
+        }
+    }
+
+    /// A source of up to 32 bits.
+    pub(super) fn r(&mut self, o: &Operand) -> Result<u32> {
+        match o {
+            Operand::Int(v) => Ok(self.const32(*v as u32)),
+            Operand::F32(v) => Ok(self.const32(*v)),
+            Operand::F64(v) => Ok(self.const32((f64::from_bits(*v) as f32).to_bits())),
+            Operand::Sum(name, offset) => {
+                let (_, at) = self.find_variable(name).ok_or_else(|| format!("`{name}` is not declared"))?;
+                Ok(self.const32(at.wrapping_add(*offset as u64) as u32))
+            }
+            Operand::Name(name) => match self.find_register(name) {
+                Some(Ok((Slot::R(n), _))) => Ok(n),
+                Some(Ok(_)) => Err(format!("`{name}` is not a 32-bit register")),
+                Some(Err(e)) => Err(e),
+                None => {
+                    if let Some((_, at)) = self.find_variable(name) {
+                        return Ok(self.const32(at as u32));
+                    }
+                    match self.special_slot(name) {
+                        Some(Slot::R(n)) => Ok(n),
+                        Some(_) => Err(format!("`{name}` has 64 bits")),
+                        None if name == "WARP_SZ" => Ok(self.const32(32)),
+                        None => Err(format!("`{name}` is not declared")),
+                    }
+                }
+            },
+            _ => Err("an operand of 32 bits is expected".into()),
+        }
+    }
+
+    /// A source of up to 32 bits of a 16-bit type: immediates are cut.
+    fn r16(&mut self, o: &Operand, bits: u32) -> Result<u32> {
+        match o {
+            Operand::Int(v) if bits == 16 => Ok(self.const32(*v as u32 & 0xffff)),
+            _ => self.r(o),
+        }
+    }
+
+    pub(super) fn d(&mut self, o: &Operand) -> Result<u32> {
+        match o {
+            Operand::Int(v) => Ok(self.const64(*v as u64)),
+            Operand::F64(v) => Ok(self.const64(*v)),
+            Operand::F32(v) => Ok(self.const64(f64::from(f32::from_bits(*v)).to_bits())),
+            Operand::Sum(name, offset) => {
+                let (_, at) = self.find_variable(name).ok_or_else(|| format!("`{name}` is not declared"))?;
+                Ok(self.const64(at.wrapping_add(*offset as u64)))
+            }
+            Operand::Name(name) => match self.find_register(name) {
+                Some(Ok((Slot::D(n), _))) => Ok(n),
+                Some(Ok(_)) => Err(format!("`{name}` is not a 64-bit register")),
+                Some(Err(e)) => Err(e),
+                None => {
+                    if let Some((_, at)) = self.find_variable(name) {
+                        return Ok(self.const64(at));
+                    }
+                    match self.special_slot(name) {
+                        Some(Slot::D(n)) => Ok(n),
+                        _ => Err(format!("`{name}` is not declared with 64 bits")),
+                    }
+                }
+            },
+            _ => Err("an operand of 64 bits is expected".into()),
+        }
+    }
+
+    /// A source predicate; `!p` and immediates too.
+    pub(super) fn p(&mut self, o: &Operand) -> Result<(u32, bool)> {
+        match o {
+            Operand::Int(v) => {
+                let files = &mut self.files;
+                let slot = *self.constants_p.entry(*v != 0).or_insert_with(|| {
+                    files[2] += 1;
+                    files[2] - 1
+                });
+                Ok((slot, false))
+            }
+            Operand::Name(name) | Operand::Not(name) => match self.find_register(name) {
+                Some(Ok((Slot::P(n), _))) => Ok((n, matches!(o, Operand::Not(_)))),
+                Some(Err(e)) => Err(e),
+                _ => Err(format!("`{name}` is not a predicate")),
+            },
+            _ => Err("a predicate is expected".into()),
+        }
+    }
+
+    /// A destination of the 32-bit file; a sink gets a register nobody reads.
+    pub(super) fn dst_r(&mut self, o: &Operand) -> Result<u32> {
+        match self.any(o)? {
+            (Slot::R(n), _) => Ok(n),
+            (Slot::Sink, _) => {
+                self.files[0] += 1;
+                Ok(self.files[0] - 1)
+            }
+            _ => Err("a destination of 32 bits is expected".into()),
+        }
+    }
+
+    pub(super) fn dst_d(&mut self, o: &Operand) -> Result<u32> {
+        match self.any(o)? {
+            (Slot::D(n), _) => Ok(n),
+            (Slot::Sink, _) => {
+                self.files[1] += 1;
+                Ok(self.files[1] - 1)
+            }
+            _ => Err("a destination of 64 bits is expected".into()),
+        }
+    }
+
+    pub(super) fn dst_p(&mut self, o: &Operand) -> Result<u32> {
+        match self.any(o)? {
+            (Slot::P(n), _) => Ok(n),
+            (Slot::Sink, _) => {
+                self.files[2] += 1;
+                Ok(self.files[2] - 1)
+            }
+            _ => Err("a predicate is expected as destination".into()),
+        }
+    }
+
+    /// A source register or constant whose width follows the operand, or `bits` for constants.
+    pub(super) fn source(&mut self, o: &Operand, bits: u32) -> Result<Slot> {
+        match o {
+            Operand::Name(name) if self.find_register(name).is_some() || special(name).is_some() => Ok(self.any(o)?.0),
+            _ if bits == 64 => Ok(Slot::D(self.d(o)?)),
+            Operand::F64(_) | Operand::F32(_) if bits == 16 => Err("a float constant of 16 bits".into()),
+            _ => Ok(Slot::R(self.r16(o, bits)?)),
+        }
+    }
+
+    pub(super) fn addr(&mut self, o: &Operand) -> Result<(Addr, Option<Space>)> {
+        let Operand::Address { base, offset, coordinates } = o else { return Err("an address is expected".into()) };
+        if !coordinates.is_empty() {
+            return Err("coordinates are not expected here".into());
+        }
+        self.addr_of(base, *offset)
+    }
+
+    pub(super) fn addr_of(&mut self, base: &Operand, offset: i64) -> Result<(Addr, Option<Space>)> {
+        match base {
+            Operand::Int(v) => Ok((Addr { base: Slot::D(self.const64(*v as u64)), offset }, None)),
+            Operand::Name(name) => match self.find_register(name) {
+                Some(found) => match found?.0 {
+                    Slot::P(_) | Slot::Sink => Err(format!("`{name}` is not an address")),
+                    slot => Ok((Addr { base: slot, offset }, None)),
+                },
+                None => {
+                    let (space, at) = self.find_variable(name).ok_or_else(|| format!("`{name}` is not declared"))?;
+                    Ok((Addr { base: Slot::D(self.const64(at)), offset }, Some(space)))
+                }
+            },
+            _ => Err("an address is expected".into()),
+        }
+    }
+
+    pub(super) fn find_label(&self, name: &str) -> Result<u32> {
+        let found = self.scopes.iter().rev().find_map(|s| s.labels.get(name).copied());
+        found.ok_or_else(|| format!("there is no label `{name}`"))
+    }
+
+    fn guard(&mut self, i: &Instruction) -> Result<Option<(u32, bool)>> {
+        let Some((name, negated)) = &i.guard else { return Ok(None) };
+        let (slot, _) = self.p(&Operand::Name(name.clone()))?;
+        Ok(Some((slot, *negated)))
+    }
+
+    fn instruction(&mut self, i: &'a Instruction, end: u32) -> Result<()> {
+        let guard = self.guard(i)?;
+        let parts: Vec<&str> = i.opcode.split('.').collect();
+        match (parts[0], &parts[1..]) {
+            ("ret", [] | ["uni"]) => {
+                self.push(Op::Bra { target: end }, guard);
+                return Ok(());
+            }
+            ("exit", []) => {
+                self.push(Op::Exit, guard);
+                return Ok(());
+            }
+            ("call", [] | ["uni"]) => return self.call(i, guard),
+            _ => {}
+        }
+        let op = self.decode(i, &parts)?;
+        self.push(op, guard);
+        Ok(())
+    }
+
+    fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
+        let mut operands = i.operands.iter().peekable();
+        let returns = match operands.peek() {
+            Some(Operand::List(list)) => {
+                operands.next();
+                list.clone()
+            }
+            _ => vec![],
+        };
+        let Some(Operand::Name(name)) = operands.next() else { return Err("a function's name is expected".into()) };
+        let arguments = match operands.next() {
+            Some(Operand::List(list)) => list.clone(),
+            _ => vec![],
+        };
+        let place = |d: &Self, o: &Operand| match o {
+            Operand::Name(n) => d.find_variable(n).ok_or_else(|| format!("`{n}` is not a parameter variable")),
+            _ => Err("a parameter variable is expected".to_string()),
+        };
+        let at = |d: &mut Self, o: &Operand| -> Result<Addr> {
+            let (_, offset) = place(d, o)?;
+            Ok(Addr { base: Slot::D(d.const64(offset)), offset: 0 })
+        };
+        match (name.as_str(), arguments.len()) {
+            ("vprintf", 2) => {
+                let (format, values) = (at(self, &arguments[0])?, at(self, &arguments[1])?);
+                let d = returns.first().map(|r| at(self, r)).transpose()?;
+                self.push(Op::Printf { format, arguments: values, d }, guard);
+                return Ok(());
+            }
+            ("__assertfail", 5) => {
+                let (message, file, line) =
+                    (at(self, &arguments[0])?, at(self, &arguments[1])?, at(self, &arguments[2])?);
+                self.push(Op::AssertFail { message, file, line }, guard);
+                return Ok(());
+            }
+            _ => {}
+        }
+        if self.find_register(name).is_some() {
+            return Err("indirect calls are not supported".into());
+        }
+        let module = self.module;
+        let function = module.functions.iter().find(|f| !f.entry && f.name == *name);
+        let function = function.ok_or_else(|| format!("there is no function `{name}`"))?;
+        let body = function.body.as_ref().ok_or_else(|| format!("the function `{name}` has no body"))?;
+        if self.calls.contains(name) {
+            return Err(format!("`{name}` calls itself; recursion is not supported"));
+        }
+        if function.params.len() != arguments.len() || function.returns.len() != returns.len() {
+            return Err(format!("`{name}` takes {} arguments", function.params.len()));
+        }
+        let mut scope = Scope::default();
+        for (formal, actual) in function.params.iter().zip(&arguments).chain(function.returns.iter().zip(&returns)) {
+            scope.variables.insert(formal.name.clone(), place(self, actual)?);
+        }
+        let (skip, end) = (self.label(), self.label());
+        if let Some((p, negated)) = guard {
+            self.push(Op::Bra { target: skip }, Some((p, !negated)));
+        }
+        // The callee sees its own names only.
+        let outer = std::mem::replace(&mut self.scopes, vec![scope]);
+        self.calls.push(name.clone());
+        self.body(body, end);
+        self.calls.pop();
+        self.scopes = outer;
+        for label in [skip, end] {
+            self.labels[label as usize] = Some(self.code.len() as u32);
+        }
+        self.push(Op::Nop, None);
+        Ok(())
+    }
+
+    fn exactly(&self, i: &Instruction, n: usize) -> Result<()> {
+        if i.operands.len() == n { Ok(()) } else { Err(format!("{n} operands are expected, not {}", i.operands.len())) }
+    }
+
+    fn decode(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        if let Some(row) = isa::lookup(&i.opcode) {
+            let narrow = parts.last().is_some_and(|t| matches!(*t, "s16" | "u16" | "b16"));
+            return self.row(i, row.exec, narrow);
+        }
+        let rest = &parts[1..];
+        match parts[0] {
+            "setp" => self.setp(i, parts),
+            "mov" => self.mov(i, rest),
+            "cvt" => self.cvt(i, rest),
+            "add" | "sub" | "addc" | "subc" | "mad" | "madc" => self.carry(i, parts),
+            "bra" if matches!(rest, [] | ["uni"]) => {
+                let [Operand::Name(name)] = &i.operands[..] else { return Err("a label is expected".into()) };
+                Ok(Op::Bra { target: self.find_label(name)? })
+            }
+            "brx" => self.brx(i),
+            "trap" if rest.is_empty() => Ok(Op::Trap),
+            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
+            | "createpolicy" => {
+                if parts[0] == "createpolicy" {
+                    let d = self.dst_d(&i.operands[0])?;
+                    let a = self.const64(0);
+                    return Ok(Op::Mov64 { d, a });
+                }
+                Ok(Op::Prefetch)
+            }
+            _ => self.family(i, parts),
+        }
+    }
+
+    fn row(&mut self, i: &Instruction, exec: Exec, narrow: bool) -> Result<Op> {
+        let o = &i.operands;
+        let want = match exec {
+            Exec::R1(_) | Exec::D1(_) | Exec::DR(_) | Exec::RD(_) | Exec::P1(_) => 2,
+            Exec::R4(_) => 5,
+            Exec::R3(_) | Exec::D3(_) | Exec::DRRD(_) | Exec::DDRR(_) | Exec::Sel32 | Exec::Sel64 => 4,
+            _ => 3,
+        };
+        if let Exec::PRR(_) | Exec::PDD(_) = exec {
+            return self.compare(i, exec, None, narrow);
+        }
+        self.exactly(i, want)?;
+        let bits = if narrow { 16 } else { 32 };
+        let mut s = [0u32; 4];
+        let d = match exec {
+            Exec::R1(_) | Exec::R2(_) | Exec::R3(_) | Exec::R4(_) => {
+                for n in 1..want {
+                    s[n - 1] = self.r16(&o[n], bits)?;
+                }
+                // `mul.wide.s16` writes 32 bits from 16.
+                self.dst_r(&o[0])?
+            }
+            Exec::D1(_) | Exec::D2(_) | Exec::D3(_) => {
+                for n in 1..want {
+                    s[n - 1] = self.d(&o[n])?;
+                }
+                self.dst_d(&o[0])?
+            }
+            Exec::DR(_) => {
+                s[0] = self.r(&o[1])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::RD(_) => {
+                s[0] = self.d(&o[1])?;
+                self.dst_r(&o[0])?
+            }
+            Exec::DRR(_) => {
+                s[0] = self.r(&o[1])?;
+                s[1] = self.r(&o[2])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::DDR(_) => {
+                s[0] = self.d(&o[1])?;
+                s[1] = self.r(&o[2])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::DRRD(_) => {
+                s = [self.r(&o[1])?, self.r(&o[2])?, self.d(&o[3])?, 0];
+                self.dst_d(&o[0])?
+            }
+            Exec::DDRR(_) => {
+                s = [self.d(&o[1])?, self.r(&o[2])?, self.r(&o[3])?, 0];
+                self.dst_d(&o[0])?
+            }
+            Exec::PP(_) | Exec::P1(_) => {
+                for n in 1..want {
+                    let (p, negated) = self.p(&o[n])?;
+                    if negated {
+                        return Err("a negated operand".into());
+                    }
+                    s[n - 1] = p;
+                }
+                self.dst_p(&o[0])?
+            }
+            Exec::Sel32 | Exec::Sel64 => {
+                let wide = matches!(exec, Exec::Sel64);
+                let (p, negated) = self.p(&o[3])?;
+                let (mut a, mut b) = if wide {
+                    (self.d(&o[1])?, self.d(&o[2])?)
+                } else {
+                    (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?)
+                };
+                if negated {
+                    std::mem::swap(&mut a, &mut b);
+                }
+                let d = if wide { self.dst_d(&o[0])? } else { self.dst_r(&o[0])? };
+                return Ok(Op::Select { wide, d, a, b, p });
+            }
+            Exec::PRR(_) | Exec::PDD(_) => return Err("a comparison".into()),
+        };
+        Ok(Op::Exec { f: exec, d, s })
+    }
+
+    fn compare(&mut self, i: &Instruction, f: Exec, combine: Option<Combine>, narrow: bool) -> Result<Op> {
+        let o = &i.operands;
+        self.exactly(i, if combine.is_some() { 4 } else { 3 })?;
+        let (d, q) = match &o[0] {
+            Operand::Pair(d, q) => (self.dst_p(d)?, Some(self.dst_p(q)?)),
+            single => (self.dst_p(single)?, None),
+        };
+        let bits = if narrow { 16 } else { 32 };
+        let (a, b) = match f {
+            Exec::PDD(_) => (self.d(&o[1])?, self.d(&o[2])?),
+            _ => (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?),
+        };
+        let combine = match combine {
+            Some(c) => {
+                let (p, negated) = self.p(&o[3])?;
+                Some((c, p, negated))
+            }
+            None => None,
+        };
+        Ok(Op::Setp { f, d, q, a, b, combine })
+    }
+
+    /// `setp` with a combining operation or `.ftz`.
+    fn setp(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        let (mut plain, mut combine) = (vec!["setp"], None);
+        for part in &parts[1..] {
+            match *part {
+                "and" => combine = Some(Combine::And),
+                "or" => combine = Some(Combine::Or),
+                "xor" => combine = Some(Combine::Xor),
+                other => plain.push(other),
+            }
+        }
+        let name = plain.join(".");
+        let row = isa::lookup(&name).ok_or("there is no such instruction for sm_90a, or it is not supported")?;
+        let narrow = matches!(parts[parts.len() - 1], "s16" | "u16" | "b16");
+        self.compare(i, row.exec, combine, narrow)
+    }
+
+    fn mov(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        self.exactly(i, 2)?;
+        let [ty] = rest else { return Err("there is no such `mov`".into()) };
+        let (to, from) = (&i.operands[0], &i.operands[1]);
+        let bits = match *ty {
+            "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
+            "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
+            "b64" | "u64" | "s64" | "f64" => 64,
+            _ => return Err("a `mov` of this type is not supported".into()),
+        };
+        if let Operand::Name(name) = from {
+            let dynamic = matches!(
+                name.as_str(),
+                "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%globaltimer_lo" | "%globaltimer_hi"
+            );
+            if dynamic {
+                return Ok(Op::Clock { d: self.any(to)?.0 });
+            }
+        }
+        if let Operand::Vector(items) = to {
+            let a = self.source(from, bits)?;
+            let parts = items.iter().map(|o| Ok(self.any(o)?.0)).collect::<Result<Vec<_>>>()?;
+            let bits = bits / parts.len().max(1) as u32;
+            return Ok(Op::Unpack { parts, a, bits });
+        }
+        if let Operand::Vector(items) = from {
+            let bits = bits / items.len().max(1) as u32;
+            let parts = items.iter().map(|o| self.source(o, bits)).collect::<Result<Vec<_>>>()?;
+            return Ok(Op::Pack { d: self.any(to)?.0, parts, bits });
+        }
+        match self.any(to)?.0 {
+            Slot::D(d) => Ok(Op::Mov64 { d, a: self.d(from)? }),
+            Slot::R(d) => Ok(Op::Mov32 { d, a: self.r16(from, bits)? }),
+            Slot::Sink => Ok(Op::Nop),
+            Slot::P(_) => Err("a predicate as destination".into()),
+        }
+    }
+
+    fn cvt(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        self.exactly(i, 2)?;
+        let unknown = || "there is no such conversion for sm_90a, or it is not supported".to_string();
+        let n = rest.len();
+        if n < 2 {
+            return Err(unknown());
+        }
+        let (to, from) = (Type::parse(rest[n - 2]).ok_or_else(unknown)?, Type::parse(rest[n - 1]).ok_or_else(unknown)?);
+        let (d, dst_bits) = self.any(&i.operands[0])?;
+        let mut spec = Spec { to, from, round: Round::Nearest, whole: false, saturate: false, ftz: false, dst_bits };
+        for part in &rest[..n - 2] {
+            match *part {
+                "rn" => spec.round = Round::Nearest,
+                "rz" => spec.round = Round::Zero,
+                "rm" => spec.round = Round::Down,
+                "rp" => spec.round = Round::Up,
+                "rni" => (spec.round, spec.whole) = (Round::Nearest, true),
+                "rzi" => (spec.round, spec.whole) = (Round::Zero, true),
+                "rmi" => (spec.round, spec.whole) = (Round::Down, true),
+                "rpi" => (spec.round, spec.whole) = (Round::Up, true),
+                "sat" => spec.saturate = true,
+                "ftz" => spec.ftz = true,
+                _ => return Err(unknown()),
+            }
+        }
+        let small = matches!(to, Type::F16 | Type::Bf16);
+        let from_int = matches!(from, Type::Int { .. });
+        if !spec.whole && spec.round != Round::Nearest && (small || from_int) {
+            return Err("this rounding mode is not supported".into());
+        }
+        let a = self.source(&i.operands[1], from.bits())?;
+        Ok(Op::Convert { spec, d, a })
+    }
+
+    fn carry(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        let (name, rest) = (parts[0], &parts[1..]);
+        let output = rest.first() == Some(&"cc");
+        let ty = rest.get(usize::from(output)).copied().unwrap_or("");
+        let input = name.ends_with('c');
+        if !matches!(name, "add" | "sub" | "addc" | "subc")
+            || rest.len() != 1 + usize::from(output)
+            || !(input || output)
+        {
+            return Err("there is no such instruction for sm_90a, or it is not supported".into());
+        }
+        self.exactly(i, 3)?;
+        let wide = match ty {
+            "u32" | "s32" | "b32" => false,
+            "u64" | "s64" | "b64" => true,
+            _ => return Err("a type of 32 or 64 bits is expected".into()),
+        };
+        let o = &i.operands;
+        let (d, a, b) = if wide {
+            (self.dst_d(&o[0])?, self.d(&o[1])?, self.d(&o[2])?)
+        } else {
+            (self.dst_r(&o[0])?, self.r(&o[1])?, self.r(&o[2])?)
+        };
+        Ok(Op::Carry { wide, sub: name.starts_with("sub"), input, output, d, a, b })
+    }
+
+    fn brx(&mut self, i: &Instruction) -> Result<Op> {
+        let [index, Operand::Name(list)] = &i.operands[..] else {
+            return Err("an index and a label list are expected".into());
+        };
+        let names = self.scopes.iter().rev().find_map(|s| s.targets.get(list).cloned());
+        let names = names.ok_or_else(|| format!("there is no `.branchtargets` `{list}`"))?;
+        let targets = names.iter().map(|n| self.find_label(n)).collect::<Result<Vec<_>>>()?;
+        Ok(Op::Brx { targets, index: self.r(index)? })
+    }
+
+    /// Bytes of a load from the first to the last that matters.
+    pub(super) fn used_bytes(&mut self, all: u32) -> u32 {
+        match self.used.take() {
+            Some(mask) => all.min(32 - mask.leading_zeros()),
+            None => all,
+        }
+    }
+
+    pub(super) fn note_setmaxnreg(&mut self) {
+        self.uses_setmaxnreg = true;
+    }
+}

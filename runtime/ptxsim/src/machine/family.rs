@@ -1,0 +1,903 @@
+//! Decoders of the instructions that touch memory, other threads or asynchronous units (PTX ISA 9.7.9 to 9.7.15).
+//!
+//! Each takes its modifiers one by one and refuses what is left.
+
+use super::decode::Decoder;
+use super::op::*;
+use crate::syntax::{Instruction, Operand, Space};
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Modifiers in order, eaten from the front.
+struct Mods<'a>(&'a [&'a str]);
+
+impl<'a> Mods<'a> {
+    fn eat(&mut self, name: &str) -> bool {
+        let found = self.0.first() == Some(&name);
+        if found {
+            self.0 = &self.0[1..];
+        }
+        found
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[(&str, T)]) -> Option<T> {
+        let found = choices.iter().find(|(n, _)| self.0.first() == Some(n))?;
+        self.0 = &self.0[1..];
+        Some(found.1)
+    }
+
+    fn need<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T> {
+        self.one_of(choices).ok_or_else(|| {
+            let names: Vec<&str> = choices.iter().map(|c| c.0).collect();
+            format!("one of .{} is expected", names.join(" ."))
+        })
+    }
+
+    fn done(&self) -> Result<()> {
+        match self.0.first() {
+            None => Ok(()),
+            Some(m) => Err(format!("`.{m}` is not known or not supported here")),
+        }
+    }
+
+    fn next(&mut self) -> Option<&'a str> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(first)
+    }
+}
+
+const SPACES: &[(&str, Space)] = &[
+    ("global", Space::Global),
+    ("shared", Space::Shared),
+    ("shared::cta", Space::Shared),
+    ("shared::cluster", Space::Shared),
+    ("local", Space::Local),
+    ("const", Space::Const),
+    ("param", Space::Param),
+    ("param::entry", Space::Param),
+    ("param::func", Space::Param),
+];
+const SHARED: &[(&str, Space)] =
+    &[("shared", Space::Shared), ("shared::cta", Space::Shared), ("shared::cluster", Space::Shared)];
+
+fn order(m: &mut Mods) -> Order {
+    let strong = Order { strong: true, acquire: false, release: false };
+    let choices = [
+        ("weak", Order::default()),
+        ("volatile", strong),
+        ("mmio", strong),
+        ("relaxed", strong),
+        ("acquire", Order { acquire: true, ..strong }),
+        ("release", Order { release: true, ..strong }),
+        ("acq_rel", Order { acquire: true, release: true, strong: true }),
+    ];
+    let order = m.one_of(&choices).unwrap_or_default();
+    scope(m);
+    order
+}
+
+fn scope(m: &mut Mods) {
+    let _ = m.one_of(&[("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())]);
+}
+
+fn cache(m: &mut Mods) {
+    loop {
+        let Some(first) = m.0.first() else { return };
+        let known = first.starts_with("L1::")
+            || first.starts_with("L2::")
+            || matches!(*first, "ca" | "cg" | "cs" | "lu" | "cv" | "wb" | "wt");
+        if !known {
+            return;
+        }
+        m.0 = &m.0[1..];
+    }
+}
+
+fn data_type(name: &str) -> Option<(u8, bool)> {
+    Some(match name {
+        "b8" | "u8" => (1, false),
+        "s8" => (1, true),
+        "b16" | "u16" | "f16" | "bf16" => (2, false),
+        "s16" => (2, true),
+        "b32" | "u32" | "f32" => (4, false),
+        "s32" => (4, true),
+        "b64" | "u64" | "s64" | "f64" => (8, false),
+        _ => return None,
+    })
+}
+
+fn numbers(text: &str) -> Option<[u32; 3]> {
+    // m64n128k16
+    let rest = text.strip_prefix('m')?;
+    let (m, rest) = rest.split_once('n')?;
+    let (n, k) = rest.split_once('k')?;
+    Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
+}
+
+fn elem(name: &str) -> Option<Elem> {
+    Some(match name {
+        "f16" => Elem::F16,
+        "bf16" => Elem::Bf16,
+        "tf32" => Elem::Tf32,
+        "e4m3" => Elem::E4m3,
+        "e5m2" => Elem::E5m2,
+        "s8" => Elem::S8,
+        "u8" => Elem::U8,
+        _ => return None,
+    })
+}
+
+fn acc(name: &str) -> Option<Acc> {
+    Some(match name {
+        "f32" => Acc::F32,
+        "f16" => Acc::F16,
+        "s32" => Acc::S32,
+        _ => return None,
+    })
+}
+
+const ATOM_OPS: &[(&str, AtomOp)] = &[
+    ("add", AtomOp::Add),
+    ("min", AtomOp::Min),
+    ("max", AtomOp::Max),
+    ("and", AtomOp::And),
+    ("or", AtomOp::Or),
+    ("xor", AtomOp::Xor),
+    ("exch", AtomOp::Exch),
+    ("cas", AtomOp::Cas),
+    ("inc", AtomOp::Inc),
+    ("dec", AtomOp::Dec),
+];
+const SCALARS: &[(&str, Scalar)] = &[
+    ("u32", Scalar::U32),
+    ("b32", Scalar::U32),
+    ("s32", Scalar::S32),
+    ("u64", Scalar::U64),
+    ("b64", Scalar::U64),
+    ("s64", Scalar::S64),
+    ("f32", Scalar::F32),
+    ("f64", Scalar::F64),
+    ("b16", Scalar::B16),
+    ("f16", Scalar::F16),
+    ("bf16", Scalar::Bf16),
+    ("f16x2", Scalar::F16x2),
+    ("bf16x2", Scalar::Bf16x2),
+];
+
+fn int(o: &Operand) -> Result<u32> {
+    match o {
+        Operand::Int(v) => u32::try_from(*v).map_err(|_| format!("{v} is out of range")),
+        _ => Err("a constant is expected".into()),
+    }
+}
+
+fn vector(o: &Operand) -> Vec<Operand> {
+    match o {
+        Operand::Vector(items) => items.clone(),
+        other => vec![other.clone()],
+    }
+}
+
+/// The space an address is in: the modifier's, or the named variable's where the instruction says none.
+fn settle(said: Option<Space>, named: Option<Space>) -> Space {
+    match (said, named) {
+        // Parameters of device functions and call frames live in local memory.
+        (Some(Space::Param), Some(s)) => s,
+        (Some(s), _) => s,
+        (None, Some(s)) => s,
+        (None, None) => Space::Generic,
+    }
+}
+
+impl Decoder<'_> {
+    fn regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
+        vector(o).iter().map(|x| self.r(x)).collect()
+    }
+
+    fn dst_regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
+        vector(o).iter().map(|x| self.dst_r(x)).collect()
+    }
+
+    pub(super) fn family(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        let m = Mods(&parts[1..]);
+        match parts[0] {
+            "ld" | "ldu" => self.load(i, m),
+            "st" => self.store(i, m),
+            "atom" | "red" => self.atomic(i, m, parts[0] == "red"),
+            "cvta" => self.cvta(i, m),
+            "isspacep" => self.isspacep(i, m),
+            "mapa" => self.mapa(i, m),
+            "shfl" | "vote" | "match" | "redux" | "elect" | "activemask" => self.warp_wide(i, parts[0], m),
+            "bar" | "barrier" => self.barrier(i, m),
+            "membar" | "fence" => fence(parts[0], m),
+            "mbarrier" => self.mbarrier(i, m),
+            "cp" => self.copy(i, m),
+            "ldmatrix" | "stmatrix" => self.matrix_move(i, parts[0], m),
+            "mma" => self.mma(i, m),
+            "wgmma" => self.wgmma(i, m),
+            "setmaxnreg" => self.setmaxnreg(i, m),
+            "tensormap" => self.tensormap(i, m),
+            _ => Err("there is no such instruction for sm_90a, or it is not supported".into()),
+        }
+    }
+
+    fn operands<'i>(&self, i: &'i Instruction, least: usize, most: usize) -> Result<&'i [Operand]> {
+        let n = i.operands.len();
+        if (least..=most).contains(&n) {
+            Ok(&i.operands)
+        } else {
+            Err(format!("{least} operands are expected, not {n}"))
+        }
+    }
+
+    fn load(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let order = order(&mut m);
+        let said = m.one_of(SPACES);
+        m.eat("nc");
+        cache(&mut m);
+        let n = m.one_of(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
+        let ty = m.next().unwrap_or("");
+        let (size, signed) = data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `ld`"))?;
+        m.done()?;
+        let o = self.operands(i, 2, 3)?;
+        let dst = vector(&o[0]).iter().map(|x| Ok(self.any(x)?.0)).collect::<Result<Vec<_>>>()?;
+        if dst.len() != n {
+            return Err(format!("{n} destinations are expected"));
+        }
+        let (addr, named) = self.addr(&o[1])?;
+        let used = self.used_bytes(u32::from(size) * n as u32);
+        Ok(Op::Ld { space: settle(said, named), addr, size, signed, dst, order, used })
+    }
+
+    fn store(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let order = order(&mut m);
+        let said = m.one_of(SPACES);
+        cache(&mut m);
+        let n = m.one_of(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
+        let ty = m.next().unwrap_or("");
+        let (size, _) = data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `st`"))?;
+        m.done()?;
+        let o = self.operands(i, 2, 3)?;
+        let src = vector(&o[1]).iter().map(|x| self.source(x, u32::from(size) * 8)).collect::<Result<Vec<_>>>()?;
+        if src.len() != n {
+            return Err(format!("{n} sources are expected"));
+        }
+        let (addr, named) = self.addr(&o[0])?;
+        Ok(Op::St { space: settle(said, named), addr, size, src, order })
+    }
+
+    fn atomic(&mut self, i: &Instruction, mut m: Mods, red: bool) -> Result<Op> {
+        let order = Order { strong: true, ..order(&mut m) };
+        let said = m.one_of(SPACES);
+        let op = m.need(ATOM_OPS)?;
+        m.eat("noftz");
+        cache(&mut m);
+        let n = m.one_of(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
+        let ty = m.need(SCALARS)?;
+        m.done()?;
+        let first = usize::from(!red);
+        let o = self.operands(i, first + 2, first + 4)?;
+        let (addr, named) = self.addr(&o[first])?;
+        let bits = ty.bytes() * 8;
+        let b = vector(&o[first + 1]).iter().map(|x| self.source(x, bits)).collect::<Result<Vec<_>>>()?;
+        if b.len() != n || (n > 1 && !red) {
+            return Err("vector atomics with results are not supported".into());
+        }
+        let c = if op == AtomOp::Cas {
+            self.source(o.get(first + 2).ok_or("a third operand is expected")?, bits)?
+        } else {
+            Slot::Sink
+        };
+        let dst = if red { Slot::Sink } else { self.any(&o[0])?.0 };
+        Ok(Op::Atom { op, ty, space: settle(said, named), addr, dst, b, c, order })
+    }
+
+    fn cvta(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let to = m.eat("to");
+        let space = m.need(SPACES)?;
+        m.need(&[("u64", ())])?;
+        m.done()?;
+        let o = self.operands(i, 2, 2)?;
+        Ok(Op::Cvta { d: self.dst_d(&o[0])?, a: self.d(&o[1])?, space, to })
+    }
+
+    fn isspacep(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let space = m.need(SPACES)?;
+        m.done()?;
+        let o = self.operands(i, 2, 2)?;
+        Ok(Op::Isspacep { p: self.dst_p(&o[0])?, a: self.any(&o[1])?.0, space })
+    }
+
+    fn mapa(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let shared = m.one_of(SHARED).is_some();
+        let bits = m.need(&[("u32", 32), ("u64", 64)])?;
+        m.done()?;
+        let o = self.operands(i, 3, 3)?;
+        let a = match &o[1] {
+            Operand::Sum(..) if bits == 64 => Slot::D(self.d(&o[1])?),
+            other => self.source(other, bits)?,
+        };
+        Ok(Op::Mapa { d: self.any(&o[0])?.0, a, rank: self.r(&o[2])?, generic: !shared })
+    }
+
+    fn warp_wide(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
+        if name == "activemask" {
+            m.need(&[("b32", ())])?;
+            m.done()?;
+            return Ok(Op::Activemask { d: self.dst_r(&self.operands(i, 1, 1)?[0])? });
+        }
+        let all = if name == "match" { m.need(&[("all", true), ("any", false)])? } else { false };
+        if !m.eat("sync") {
+            return Err("only the `.sync` form exists on sm_90a".into());
+        }
+        let pair = |d: &mut Self, o: &Operand| -> Result<(u32, Option<u32>)> {
+            match o {
+                Operand::Pair(r, p) => Ok((d.dst_r(r)?, Some(d.dst_p(p)?))),
+                single => Ok((d.dst_r(single)?, None)),
+            }
+        };
+        match name {
+            "shfl" => {
+                use ShuffleMode::*;
+                let mode = m.need(&[("up", Up), ("down", Down), ("bfly", Bfly), ("idx", Idx)])?;
+                m.need(&[("b32", ())])?;
+                m.done()?;
+                let o = self.operands(i, 5, 5)?;
+                let (d, p) = pair(self, &o[0])?;
+                Ok(Op::Shuffle {
+                    mode,
+                    d,
+                    p,
+                    a: self.r(&o[1])?,
+                    b: self.r(&o[2])?,
+                    c: self.r(&o[3])?,
+                    members: self.r(&o[4])?,
+                })
+            }
+            "vote" => {
+                let choices = [
+                    ("all", VoteMode::All),
+                    ("any", VoteMode::Any),
+                    ("uni", VoteMode::Uni),
+                    ("ballot", VoteMode::Ballot),
+                ];
+                let mode = m.need(&choices)?;
+                m.need(&[("pred", ()), ("b32", ())])?;
+                m.done()?;
+                let o = self.operands(i, 3, 3)?;
+                let (p, negated) = self.p(&o[1])?;
+                let d =
+                    if mode == VoteMode::Ballot { Slot::R(self.dst_r(&o[0])?) } else { Slot::P(self.dst_p(&o[0])?) };
+                Ok(Op::Vote { mode, d, p, negated, members: self.r(&o[2])? })
+            }
+            "match" => {
+                let bits = m.need(&[("b32", 32), ("b64", 64)])?;
+                m.done()?;
+                let o = self.operands(i, 3, 3)?;
+                let (d, p) = pair(self, &o[0])?;
+                Ok(Op::Match { all, d, p, a: self.source(&o[1], bits)?, members: self.r(&o[2])? })
+            }
+            "redux" => {
+                let op = m.need(&ATOM_OPS[..6])?;
+                let signed = m.need(&[("u32", false), ("s32", true), ("b32", false)])?;
+                m.done()?;
+                let o = self.operands(i, 3, 3)?;
+                Ok(Op::Redux { op, signed, d: self.dst_r(&o[0])?, a: self.r(&o[1])?, members: self.r(&o[2])? })
+            }
+            _ => {
+                m.done()?;
+                let o = self.operands(i, 2, 2)?;
+                let Operand::Pair(d, p) = &o[0] else { return Err("`d|p` is expected".into()) };
+                Ok(Op::Elect { d: self.any(d)?.0, p: self.dst_p(p)?, members: self.r(&o[1])? })
+            }
+        }
+    }
+
+    fn barrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        if m.eat("cluster") {
+            let arrive = m.need(&[("arrive", true), ("wait", false)])?;
+            let _ = m.one_of(&[("release", ()), ("relaxed", ()), ("acquire", ())]);
+            m.eat("aligned");
+            m.done()?;
+            return Ok(if arrive { Op::ClusterArrive } else { Op::ClusterWait });
+        }
+        if m.eat("warp") {
+            m.need(&[("sync", ())])?;
+            m.done()?;
+            return Ok(Op::BarWarp { members: self.r(&self.operands(i, 1, 1)?[0])? });
+        }
+        m.eat("cta");
+        let what = m.need(&[("sync", 0), ("arrive", 1), ("red", 2)])?;
+        let aligned = i.opcode.starts_with("bar.") | m.eat("aligned");
+        if what == 2 {
+            let mode = m.need(&[("popc", VoteMode::Ballot), ("and", VoteMode::All), ("or", VoteMode::Any)])?;
+            let aligned = aligned | m.eat("aligned");
+            m.need(&[("u32", ()), ("pred", ())])?;
+            m.done()?;
+            let o = self.operands(i, 3, 4)?;
+            let (p, negated) = self.p(&o[o.len() - 1])?;
+            let d = if mode == VoteMode::Ballot { Slot::R(self.dst_r(&o[0])?) } else { Slot::P(self.dst_p(&o[0])?) };
+            let count = if o.len() == 4 { Some(self.r(&o[2])?) } else { None };
+            return Ok(Op::Bar {
+                id: self.r(&o[1])?,
+                count,
+                arrive: false,
+                aligned,
+                reduce: Some((mode, d, p, negated)),
+            });
+        }
+        m.done()?;
+        let o = self.operands(i, 1 + what, 2)?;
+        let count = o.get(1).map(|c| self.r(c)).transpose()?;
+        Ok(Op::Bar { id: self.r(&o[0])?, count, arrive: what == 1, aligned, reduce: None })
+    }
+
+    fn mbarrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let what = m.next().unwrap_or("");
+        let mut expect = false;
+        let mut drop = false;
+        let mut complete = true;
+        let mut parity = false;
+        match what {
+            "arrive" | "arrive_drop" => {
+                drop = what == "arrive_drop";
+                expect = m.eat("expect_tx");
+                complete = !m.eat("noComplete");
+            }
+            "test_wait" | "try_wait" => parity = m.eat("parity"),
+            "init" | "inval" | "expect_tx" | "complete_tx" => {}
+            _ => return Err("this mbarrier operation is not supported".into()),
+        }
+        let _ = order(&mut m);
+        let said = m.one_of(SHARED);
+        m.need(&[("b64", ())])?;
+        m.done()?;
+        let o = &i.operands;
+        let get = |n: usize| o.get(n).ok_or_else(|| "an operand is missing".to_string());
+        let place = |d: &mut Self, n: usize| -> Result<(Space, Addr)> {
+            let (addr, named) = d.addr(get(n)?)?;
+            Ok((settle(said, named), addr))
+        };
+        match what {
+            "init" => {
+                let (space, addr) = place(self, 0)?;
+                Ok(Op::MbarInit { space, addr, count: self.r(get(1)?)? })
+            }
+            "inval" => {
+                let (space, addr) = place(self, 0)?;
+                Ok(Op::MbarInval { space, addr })
+            }
+            "expect_tx" | "complete_tx" => {
+                let (space, addr) = place(self, 0)?;
+                Ok(Op::MbarTx { space, addr, bytes: self.r(get(1)?)?, complete: what == "complete_tx" })
+            }
+            "arrive" | "arrive_drop" => {
+                let first = usize::from(!matches!(get(0)?, Operand::Address { .. }));
+                let state = if first == 1 { self.any(get(0)?)?.0 } else { Slot::Sink };
+                let (space, addr) = place(self, first)?;
+                let value = o.get(first + 1).map(|x| self.r(x)).transpose()?;
+                let (count, bytes) = if expect { (None, value) } else { (value, None) };
+                if expect && bytes.is_none() {
+                    return Err("a byte count is expected".into());
+                }
+                Ok(Op::MbarArrive { space, addr, state, count, expect: bytes, drop, complete })
+            }
+            _ => {
+                let p = self.dst_p(get(0)?)?;
+                let (space, addr) = place(self, 1)?;
+                let token = if parity { Slot::R(self.r(get(2)?)?) } else { Slot::D(self.d(get(2)?)?) };
+                Ok(Op::MbarWait { space, addr, p, token, parity, blocking: what == "try_wait" })
+            }
+        }
+    }
+
+    fn copy(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let reduce = m.eat("reduce");
+        if !m.eat("async") {
+            return Err("there is no such instruction for sm_90a, or it is not supported".into());
+        }
+        if m.eat("bulk") {
+            return self.bulk(i, m, reduce);
+        }
+        if m.eat("commit_group") {
+            m.done()?;
+            return Ok(Op::CpAsyncCommit);
+        }
+        if m.eat("wait_all") {
+            m.done()?;
+            return Ok(Op::CpAsyncWait { pending: None });
+        }
+        if m.eat("wait_group") {
+            m.done()?;
+            return Ok(Op::CpAsyncWait { pending: Some(int(&self.operands(i, 1, 1)?[0])?) });
+        }
+        if m.eat("mbarrier") {
+            m.need(&[("arrive", ())])?;
+            let noinc = m.eat("noinc");
+            let said = m.one_of(SHARED);
+            m.need(&[("b64", ())])?;
+            m.done()?;
+            let (addr, named) = self.addr(&self.operands(i, 1, 1)?[0])?;
+            return Ok(Op::CpAsyncArrive { space: settle(said, named), addr, noinc });
+        }
+        m.need(&[("ca", ()), ("cg", ())])?;
+        m.need(SHARED)?;
+        m.need(&[("global", ())])?;
+        cache(&mut m);
+        m.done()?;
+        let o = self.operands(i, 3, 5)?;
+        let (dst, src) = (self.addr(&o[0])?.0, self.addr(&o[1])?.0);
+        let size = int(&o[2])?;
+        if !matches!(size, 4 | 8 | 16) {
+            return Err(format!("{size} bytes; 4, 8 or 16 are possible"));
+        }
+        let bytes = match o.get(3) {
+            None => None,
+            Some(x) => Some(match self.any(x) {
+                Ok((p @ Slot::P(_), _)) => p,
+                _ => self.source(x, 32)?,
+            }),
+        };
+        Ok(Op::CpAsync { dst, src, size, bytes })
+    }
+
+    fn bulk(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
+        if m.eat("commit_group") {
+            m.done()?;
+            return Ok(Op::BulkCommit);
+        }
+        if m.eat("wait_group") {
+            let read = m.eat("read");
+            m.done()?;
+            return Ok(Op::BulkWait { pending: int(&self.operands(i, 1, 1)?[0])?, read });
+        }
+        if m.eat("prefetch") {
+            return Ok(Op::Prefetch);
+        }
+        if m.eat("tensor") {
+            return self.tensor(i, m, reduce);
+        }
+        let to = m.need(SPACES)?;
+        let from = m.need(SPACES)?;
+        match (to, from) {
+            (Space::Shared, _) if !reduce => {
+                m.need(&[("mbarrier::complete_tx::bytes", ())])?;
+                let multicast = m.eat("multicast::cluster");
+                cache(&mut m);
+                m.done()?;
+                let o = self.operands(i, 4, 6)?;
+                let multicast = if multicast { Some(self.r(o.get(4).ok_or("a mask is expected")?)?) } else { None };
+                Ok(Op::BulkLoad {
+                    dst: self.addr(&o[0])?.0,
+                    src: self.addr(&o[1])?.0,
+                    size: self.r(&o[2])?,
+                    barrier: self.addr(&o[3])?.0,
+                    multicast,
+                    from_shared: from == Space::Shared,
+                })
+            }
+            (Space::Global, Space::Shared) => {
+                m.need(&[("bulk_group", ())])?;
+                cache(&mut m);
+                let reduce = if reduce {
+                    let op = m.need(ATOM_OPS)?;
+                    m.eat("noftz");
+                    Some((op, m.need(SCALARS)?))
+                } else {
+                    None
+                };
+                m.done()?;
+                let o = self.operands(i, 3, 4)?;
+                Ok(Op::BulkStore { dst: self.addr(&o[0])?.0, src: self.addr(&o[1])?.0, size: self.r(&o[2])?, reduce })
+            }
+            _ => Err("a bulk copy between these spaces is not supported".into()),
+        }
+    }
+
+    fn tensor(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
+        let rank = m.need(&[("1d", 1), ("2d", 2), ("3d", 3), ("4d", 4), ("5d", 5)])?;
+        let to = m.need(SPACES)?;
+        let from = m.need(SPACES)?;
+        let map_of = |d: &mut Self, o: &Operand| -> Result<(Addr, Vec<u32>)> {
+            let Operand::Address { base, offset, coordinates } = o else {
+                return Err("a tensor map and coordinates are expected".into());
+            };
+            if coordinates.len() != rank {
+                return Err(format!("{rank} coordinates are expected, not {}", coordinates.len()));
+            }
+            let (map, _) = d.addr_of(base, *offset)?;
+            Ok((map, coordinates.iter().map(|c| d.r(c)).collect::<Result<Vec<_>>>()?))
+        };
+        match (to, from) {
+            (Space::Shared, Space::Global) => {
+                m.eat("tile");
+                m.need(&[("mbarrier::complete_tx::bytes", ())])?;
+                let multicast = m.eat("multicast::cluster");
+                cache(&mut m);
+                m.done()?;
+                let o = self.operands(i, 3, 5)?;
+                let (map, coordinates) = map_of(self, &o[1])?;
+                let multicast = if multicast { Some(self.r(o.get(3).ok_or("a mask is expected")?)?) } else { None };
+                let (shared, barrier) = (self.addr(&o[0])?.0, Some(self.addr(&o[2])?.0));
+                Ok(Op::Tensor(Box::new(Tensor {
+                    kind: TensorKind::Load,
+                    map,
+                    coordinates,
+                    shared,
+                    barrier,
+                    multicast,
+                })))
+            }
+            (Space::Global, Space::Shared) => {
+                let kind = if reduce { TensorKind::Reduce(m.need(ATOM_OPS)?) } else { TensorKind::Store };
+                m.eat("tile");
+                m.need(&[("bulk_group", ())])?;
+                cache(&mut m);
+                m.done()?;
+                let o = self.operands(i, 2, 3)?;
+                let (map, coordinates) = map_of(self, &o[0])?;
+                let shared = self.addr(&o[1])?.0;
+                Ok(Op::Tensor(Box::new(Tensor { kind, map, coordinates, shared, barrier: None, multicast: None })))
+            }
+            _ => Err("a tensor copy between these spaces is not supported".into()),
+        }
+    }
+
+    fn matrix_move(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
+        m.need(&[("sync", ())])?;
+        m.need(&[("aligned", ())])?;
+        m.need(&[("m8n8", ())])?;
+        let n = m.need(&[("x1", 1), ("x2", 2), ("x4", 4)])?;
+        let trans = m.eat("trans");
+        let said = m.one_of(SHARED);
+        m.need(&[("b16", ())])?;
+        m.done()?;
+        let o = self.operands(i, 2, 2)?;
+        let load = name == "ldmatrix";
+        let (registers, address) = if load { (&o[0], &o[1]) } else { (&o[1], &o[0]) };
+        let (addr, named) = self.addr(address)?;
+        let space = settle(said, named);
+        let list = if load { self.dst_regs(registers)? } else { self.regs(registers)? };
+        if list.len() != n {
+            return Err(format!("{n} registers are expected, not {}", list.len()));
+        }
+        Ok(if load {
+            Op::Ldmatrix { dst: list, trans, space, addr }
+        } else {
+            Op::Stmatrix { src: list, trans, space, addr }
+        })
+    }
+
+    fn mma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        m.need(&[("sync", ())])?;
+        m.need(&[("aligned", ())])?;
+        let shape = m.next().unwrap_or("");
+        let [rows, n, k] = numbers(shape).ok_or("a shape is expected")?;
+        m.need(&[("row", ())])?;
+        m.need(&[("col", ())])?;
+        let mut types = [""; 4];
+        for t in &mut types {
+            *t = m.next().unwrap_or("");
+        }
+        m.done()?;
+        let unknown = || format!("`mma` of shape {shape} and types {types:?} is not supported");
+        let (d_acc, a) = (acc(types[0]).ok_or_else(unknown)?, elem(types[1]).ok_or_else(unknown)?);
+        let (b, c_acc) = (elem(types[2]).ok_or_else(unknown)?, acc(types[3]).ok_or_else(unknown)?);
+        if rows != 16 || n != 8 || !matches!(k * a.bytes(), 16 | 32) || a.bytes() != b.bytes() {
+            return Err(unknown());
+        }
+        let o = self.operands(i, 4, 4)?;
+        let mma = Mma {
+            m: rows,
+            n,
+            k,
+            acc: c_acc,
+            d_acc,
+            a,
+            b,
+            dr: self.dst_regs(&o[0])?,
+            ar: self.regs(&o[1])?,
+            br: self.regs(&o[2])?,
+            cr: self.regs(&o[3])?,
+        };
+        let (na, nb) = (k * a.bytes() / 8, k * b.bytes() / 16);
+        let nc = |acc| if acc == Acc::F16 { 2 } else { 4 };
+        if mma.ar.len() as u32 != na
+            || mma.br.len() as u32 != nb
+            || mma.cr.len() != nc(c_acc)
+            || mma.dr.len() != nc(d_acc)
+        {
+            return Err("a wrong number of registers".into());
+        }
+        Ok(Op::Mma(Box::new(mma)))
+    }
+
+    fn wgmma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let what = m.next().unwrap_or("");
+        let sparse = what == "mma_async" && m.eat("sp");
+        m.need(&[("sync", ())])?;
+        m.need(&[("aligned", ())])?;
+        match what {
+            "fence" => {
+                m.done()?;
+                return Ok(Op::WgmmaFence);
+            }
+            "commit_group" => {
+                m.done()?;
+                return Ok(Op::WgmmaCommit);
+            }
+            "wait_group" => {
+                m.done()?;
+                return Ok(Op::WgmmaWait { pending: int(&self.operands(i, 1, 1)?[0])? });
+            }
+            "mma_async" => {}
+            _ => return Err("there is no such instruction".into()),
+        }
+        let shape = m.next().unwrap_or("");
+        let [rows, n, k] = numbers(shape).ok_or("a shape is expected")?;
+        let mut types = [""; 3];
+        for t in &mut types {
+            *t = m.next().unwrap_or("");
+        }
+        let saturate = m.eat("satfinite");
+        m.done()?;
+        let unknown = || format!("`wgmma` of shape {shape} and types {types:?} does not exist");
+        let d_acc = acc(types[0]).ok_or_else(unknown)?;
+        let (a, b) = (elem(types[1]).ok_or_else(unknown)?, elem(types[2]).ok_or_else(unknown)?);
+        let span = if sparse { 64 } else { 32 };
+        if rows != 64 || n % 8 != 0 || !(8..=256).contains(&n) || k * a.bytes() != span || a.bytes() != b.bytes() {
+            return Err(unknown());
+        }
+        let o = &i.operands;
+        let least = if sparse { 6 } else { 4 };
+        self.operands(i, least, 12)?;
+        let d = self.dst_regs(&o[0])?;
+        let want = if d_acc == Acc::F16 { n / 4 } else { n / 2 };
+        if d.len() as u32 != want {
+            return Err(format!("{want} accumulators are expected, not {}", d.len()));
+        }
+        let (a_regs, a_desc) = match &o[1] {
+            Operand::Vector(_) => (self.regs(&o[1])?, None),
+            other => (vec![], Some(self.d(other)?)),
+        };
+        if a_desc.is_none() && a_regs.len() != 4 {
+            return Err("four registers of A are expected".into());
+        }
+        let b_desc = self.d(&o[2])?;
+        let mut at = 3;
+        let meta = if sparse {
+            at = 5;
+            Some((self.r(&o[3])?, int(&o[4])?))
+        } else {
+            None
+        };
+        let (scale_d, negated) = self.p(&o[at])?;
+        if negated {
+            return Err("a negated scale-d".into());
+        }
+        let rest: Vec<i128> = o[at + 1..]
+            .iter()
+            .map(|x| match x {
+                Operand::Int(v) => Ok(*v),
+                _ => Err("a constant is expected".to_string()),
+            })
+            .collect::<Result<_>>()?;
+        let integer = matches!(a, Elem::S8 | Elem::U8);
+        let negative = |n: usize| rest.get(n) == Some(&-1);
+        let (trans_a, trans_b) = match (rest.len(), a_desc.is_some()) {
+            (4, true) => (rest[2] == 1, rest[3] == 1),
+            (3, false) => (false, rest[2] == 1),
+            (2, _) => (false, false),
+            (0, _) if integer => (false, false),
+            _ => return Err(format!("{} immediates at the end", rest.len())),
+        };
+        if (trans_a || trans_b) && a.bytes() != 2 {
+            return Err("transposition exists for 16-bit types only".into());
+        }
+        Ok(Op::Wgmma(Box::new(Wgmma {
+            n,
+            k,
+            acc: d_acc,
+            a,
+            b,
+            sparse,
+            saturate,
+            d,
+            a_regs,
+            a_desc,
+            b_desc,
+            meta,
+            scale_d,
+            neg_a: negative(0),
+            neg_b: negative(1),
+            trans_a,
+            trans_b,
+        })))
+    }
+
+    fn setmaxnreg(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let increase = m.need(&[("inc", true), ("dec", false)])?;
+        m.need(&[("sync", ())])?;
+        m.need(&[("aligned", ())])?;
+        m.need(&[("u32", ())])?;
+        m.done()?;
+        let count = int(&self.operands(i, 1, 1)?[0])?;
+        if !(24..=256).contains(&count) || count % 8 != 0 {
+            return Err(format!("{count} registers; multiples of 8 from 24 to 256 are possible"));
+        }
+        self.note_setmaxnreg();
+        Ok(Op::SetMaxNreg { count, increase })
+    }
+
+    fn tensormap(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        if m.eat("cp_fenceproxy") {
+            let o = self.operands(i, 3, 3)?;
+            return Ok(Op::TensormapCopy { dst: self.addr(&o[0])?.0, src: self.addr(&o[1])?.0 });
+        }
+        m.need(&[("replace", ())])?;
+        m.need(&[("tile", ())])?;
+        let field = m.need(
+            &[
+                "global_address",
+                "rank",
+                "box_dim",
+                "global_dim",
+                "global_stride",
+                "element_stride",
+                "elemtype",
+                "interleave_layout",
+                "swizzle_mode",
+                "fill_mode",
+            ]
+            .map(|f| (f, f)),
+        )?;
+        let said = m.one_of(SPACES);
+        m.need(&[("b1024", ())])?;
+        let bits = m.need(&[("b32", 32), ("b64", 64)])?;
+        m.done()?;
+        let o = self.operands(i, 2, 3)?;
+        let (addr, named) = self.addr(&o[0])?;
+        let index = if o.len() == 3 { Some(i64::from(int(&o[1])?)) } else { None };
+        Ok(Op::TensormapReplace {
+            space: settle(said, named),
+            addr,
+            field,
+            index,
+            value: self.source(&o[o.len() - 1], bits)?,
+        })
+    }
+}
+
+fn fence(name: &str, mut m: Mods) -> Result<Op> {
+    if name == "membar" {
+        m.need(&[("gl", ()), ("cta", ()), ("sys", ())])?;
+        m.done()?;
+        return Ok(Op::Fence(FenceKind::Memory));
+    }
+    if m.eat("mbarrier_init") {
+        return Ok(Op::Fence(FenceKind::MbarrierInit));
+    }
+    if m.eat("proxy") {
+        let kind = match m.next().unwrap_or("") {
+            "async" | "async.global" => {
+                let _ = m.one_of(SPACES);
+                FenceKind::Async
+            }
+            "tensormap::generic" => {
+                m.need(&[("acquire", ()), ("release", ())])?;
+                scope(&mut m);
+                FenceKind::Tensormap
+            }
+            "alias" => FenceKind::OtherProxy,
+            other => return Err(format!("the proxy `{other}` is not known")),
+        };
+        m.done()?;
+        return Ok(Op::Fence(kind));
+    }
+    let _ = m.one_of(&[("sc", ()), ("acq_rel", ()), ("acquire", ()), ("release", ())]);
+    let _ = m.one_of(&[("sync_restrict::shared::cta", ()), ("sync_restrict::shared::cluster", ())]);
+    scope(&mut m);
+    m.done()?;
+    Ok(Op::Fence(FenceKind::Memory))
+}

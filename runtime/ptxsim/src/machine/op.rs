@@ -1,0 +1,550 @@
+//! What the machine runs: decoded instructions with register slots in place of names.
+//!
+//! Central type: [`Program`]. Constants and special registers have slots of their own that are filled when a warp starts, so
+//! that every source operand is a slot.
+
+use crate::isa::Exec;
+use crate::syntax::{Bounds, Location, Space};
+use std::collections::BTreeMap;
+
+/// A register slot by file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// 32-bit file.
+    R(u32),
+    /// 64-bit file.
+    D(u32),
+    /// Predicate file.
+    P(u32),
+    Sink,
+}
+
+/// `[register + offset]`
+#[derive(Clone, Copy, Debug)]
+pub struct Addr {
+    pub base: Slot,
+    pub offset: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    Tid(u8),
+    Ntid(u8),
+    Ctaid(u8),
+    Nctaid(u8),
+    ClusterId(u8),
+    NclusterId(u8),
+    ClusterCtaid(u8),
+    ClusterNctaid(u8),
+    ClusterCtarank,
+    ClusterNctarank,
+    Lane,
+    Warp,
+    Nwarp,
+    Sm,
+    Nsm,
+    MaskEq,
+    MaskLt,
+    MaskLe,
+    MaskGt,
+    MaskGe,
+    DynamicShared,
+    TotalShared,
+    Zero,
+}
+
+/// Ordering of a memory access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Order {
+    /// Volatile, relaxed, acquire or release: not a plain access.
+    pub strong: bool,
+    pub acquire: bool,
+    pub release: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtomOp {
+    Add,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+    Exch,
+    Cas,
+    Inc,
+    Dec,
+}
+
+/// Type of an atomic's operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar {
+    B16,
+    U32,
+    S32,
+    U64,
+    S64,
+    F32,
+    F64,
+    F16,
+    Bf16,
+    F16x2,
+    Bf16x2,
+}
+
+impl Scalar {
+    pub fn bytes(self) -> u32 {
+        match self {
+            Scalar::B16 | Scalar::F16 | Scalar::Bf16 => 2,
+            Scalar::U64 | Scalar::S64 | Scalar::F64 => 8,
+            _ => 4,
+        }
+    }
+}
+
+/// Element type of a matrix operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elem {
+    F16,
+    Bf16,
+    Tf32,
+    E4m3,
+    E5m2,
+    S8,
+    U8,
+}
+
+impl Elem {
+    pub fn bytes(self) -> u32 {
+        match self {
+            Elem::F16 | Elem::Bf16 => 2,
+            Elem::Tf32 => 4,
+            _ => 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acc {
+    F32,
+    F16,
+    S32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShuffleMode {
+    Up,
+    Down,
+    Bfly,
+    Idx,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VoteMode {
+    All,
+    Any,
+    Uni,
+    Ballot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceKind {
+    /// `membar`, `fence.sc`, `fence.acq_rel`.
+    Memory,
+    /// `fence.proxy.async`
+    Async,
+    Tensormap,
+    MbarrierInit,
+    OtherProxy,
+}
+
+/// What `setp` and `set` do with a third predicate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Combine {
+    And,
+    Or,
+    Xor,
+}
+
+/// A wgmma instruction (PTX ISA 9.7.15).
+#[derive(Clone, Debug)]
+pub struct Wgmma {
+    pub n: u32,
+    pub k: u32,
+    pub acc: Acc,
+    pub a: Elem,
+    pub b: Elem,
+    pub sparse: bool,
+    pub saturate: bool,
+    /// Accumulators, in fragment order.
+    pub d: Vec<u32>,
+    pub a_regs: Vec<u32>,
+    pub a_desc: Option<u32>,
+    pub b_desc: u32,
+    /// Sparsity metadata and selector.
+    pub meta: Option<(u32, u32)>,
+    /// `scale-d` predicate.
+    pub scale_d: u32,
+    pub neg_a: bool,
+    pub neg_b: bool,
+    pub trans_a: bool,
+    pub trans_b: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Mma {
+    pub m: u32,
+    pub n: u32,
+    pub k: u32,
+    pub acc: Acc,
+    pub d_acc: Acc,
+    pub a: Elem,
+    pub b: Elem,
+    pub dr: Vec<u32>,
+    pub ar: Vec<u32>,
+    pub br: Vec<u32>,
+    pub cr: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TensorKind {
+    Load,
+    Store,
+    Reduce(AtomOp),
+    Prefetch,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    pub kind: TensorKind,
+    pub map: Addr,
+    pub coordinates: Vec<u32>,
+    pub shared: Addr,
+    pub barrier: Option<Addr>,
+    pub multicast: Option<u32>,
+}
+
+/// One decoded operation.
+#[derive(Clone)]
+pub enum Op {
+    Nop,
+    /// A row of the arithmetic table: d, then a, b, c, e as the row's kind wants.
+    Exec {
+        f: Exec,
+        d: u32,
+        s: [u32; 4],
+    },
+    /// `setp` with both results and the combining predicate (slot, negated).
+    Setp {
+        f: Exec,
+        d: u32,
+        q: Option<u32>,
+        a: u32,
+        b: u32,
+        combine: Option<(Combine, u32, bool)>,
+    },
+    /// `set.cmp.dtype`: ones or 1.0.
+    Select {
+        wide: bool,
+        d: u32,
+        a: u32,
+        b: u32,
+        p: u32,
+    },
+    Mov32 {
+        d: u32,
+        a: u32,
+    },
+    Mov64 {
+        d: u32,
+        a: u32,
+    },
+    /// Low part first; `bits` each.
+    Pack {
+        d: Slot,
+        parts: Vec<Slot>,
+        bits: u32,
+    },
+    Unpack {
+        parts: Vec<Slot>,
+        a: Slot,
+        bits: u32,
+    },
+    /// `add.cc` and its kin: wide operands or not, `sub`, reads and writes the carry.
+    Carry {
+        wide: bool,
+        sub: bool,
+        input: bool,
+        output: bool,
+        d: u32,
+        a: u32,
+        b: u32,
+    },
+    Convert {
+        spec: super::convert::Spec,
+        d: Slot,
+        a: Slot,
+    },
+    Clock {
+        d: Slot,
+    },
+    /// Adds a window's base to an address, or takes it away (`to`).
+    Cvta {
+        d: u32,
+        a: u32,
+        space: Space,
+        to: bool,
+    },
+    Isspacep {
+        p: u32,
+        a: Slot,
+        space: Space,
+    },
+    Mapa {
+        d: Slot,
+        a: Slot,
+        rank: u32,
+        generic: bool,
+    },
+    Getctarank {
+        d: u32,
+        a: Slot,
+    },
+    Ld {
+        space: Space,
+        addr: Addr,
+        size: u8,
+        signed: bool,
+        dst: Vec<Slot>,
+        order: Order,
+        used: u32,
+    },
+    St {
+        space: Space,
+        addr: Addr,
+        size: u8,
+        src: Vec<Slot>,
+        order: Order,
+    },
+    Atom {
+        op: AtomOp,
+        ty: Scalar,
+        space: Space,
+        addr: Addr,
+        dst: Slot,
+        b: Vec<Slot>,
+        c: Slot,
+        order: Order,
+    },
+    Prefetch,
+    Shuffle {
+        mode: ShuffleMode,
+        d: u32,
+        p: Option<u32>,
+        a: u32,
+        b: u32,
+        c: u32,
+        members: u32,
+    },
+    Vote {
+        mode: VoteMode,
+        d: Slot,
+        p: u32,
+        negated: bool,
+        members: u32,
+    },
+    Match {
+        all: bool,
+        d: u32,
+        p: Option<u32>,
+        a: Slot,
+        members: u32,
+    },
+    Redux {
+        op: AtomOp,
+        signed: bool,
+        d: u32,
+        a: u32,
+        members: u32,
+    },
+    Elect {
+        d: Slot,
+        p: u32,
+        members: u32,
+    },
+    Activemask {
+        d: u32,
+    },
+    Bra {
+        target: u32,
+    },
+    Brx {
+        targets: Vec<u32>,
+        index: u32,
+    },
+    Exit,
+    Trap,
+    /// `bar.sync`/`bar.arrive`: barrier and thread count by slot.
+    Bar {
+        id: u32,
+        count: Option<u32>,
+        arrive: bool,
+        aligned: bool,
+        reduce: Option<(VoteMode, Slot, u32, bool)>,
+    },
+    BarWarp {
+        members: u32,
+    },
+    ClusterArrive,
+    ClusterWait,
+    Fence(FenceKind),
+    MbarInit {
+        space: Space,
+        addr: Addr,
+        count: u32,
+    },
+    MbarInval {
+        space: Space,
+        addr: Addr,
+    },
+    MbarArrive {
+        space: Space,
+        addr: Addr,
+        state: Slot,
+        count: Option<u32>,
+        expect: Option<u32>,
+        drop: bool,
+        complete: bool,
+    },
+    /// `expect_tx` or `complete_tx` alone.
+    MbarTx {
+        space: Space,
+        addr: Addr,
+        bytes: u32,
+        complete: bool,
+    },
+    MbarWait {
+        space: Space,
+        addr: Addr,
+        p: u32,
+        token: Slot,
+        parity: bool,
+        blocking: bool,
+    },
+    CpAsync {
+        dst: Addr,
+        src: Addr,
+        size: u32,
+        bytes: Option<Slot>,
+    },
+    CpAsyncCommit,
+    CpAsyncWait {
+        pending: Option<u32>,
+    },
+    CpAsyncArrive {
+        space: Space,
+        addr: Addr,
+        noinc: bool,
+    },
+    BulkLoad {
+        dst: Addr,
+        src: Addr,
+        size: u32,
+        barrier: Addr,
+        multicast: Option<u32>,
+        from_shared: bool,
+    },
+    BulkStore {
+        dst: Addr,
+        src: Addr,
+        size: u32,
+        reduce: Option<(AtomOp, Scalar)>,
+    },
+    BulkCommit,
+    BulkWait {
+        pending: u32,
+        read: bool,
+    },
+    Tensor(Box<Tensor>),
+    TensormapReplace {
+        space: Space,
+        addr: Addr,
+        field: &'static str,
+        index: Option<i64>,
+        value: Slot,
+    },
+    TensormapCopy {
+        dst: Addr,
+        src: Addr,
+    },
+    Ldmatrix {
+        dst: Vec<u32>,
+        trans: bool,
+        space: Space,
+        addr: Addr,
+    },
+    Stmatrix {
+        src: Vec<u32>,
+        trans: bool,
+        space: Space,
+        addr: Addr,
+    },
+    Mma(Box<Mma>),
+    Wgmma(Box<Wgmma>),
+    WgmmaFence,
+    WgmmaCommit,
+    WgmmaWait {
+        pending: u32,
+    },
+    SetMaxNreg {
+        count: u32,
+        increase: bool,
+    },
+    Printf {
+        format: Addr,
+        arguments: Addr,
+        d: Option<Addr>,
+    },
+    AssertFail {
+        message: Addr,
+        file: Addr,
+        line: Addr,
+    },
+}
+
+/// An operation with its guard and its line.
+#[derive(Clone)]
+pub struct Inst {
+    pub op: Op,
+    /// Predicate slot, and whether lanes run where it is false.
+    pub guard: Option<(u32, bool)>,
+    /// Line of the PTX text.
+    pub line: u32,
+}
+
+/// A kernel ready to run.
+pub struct Program {
+    pub name: String,
+    pub code: Vec<Inst>,
+    pub flow: super::flow::Flow,
+    /// Registers per file.
+    pub files: [u32; 3],
+    pub const32: Vec<(u32, u32)>,
+    pub const64: Vec<(u32, u64)>,
+    pub const_p: Vec<(u32, u32)>,
+    pub specials: Vec<(Slot, Special)>,
+    /// Bytes of local memory a thread.
+    pub local: u64,
+    pub static_shared: u64,
+    /// Name, offset and bytes of shared variables.
+    pub shared_names: Vec<(String, u64, u64)>,
+    /// Offset and bytes of each parameter.
+    pub params: Vec<(String, u64, u64)>,
+    pub param_bytes: u64,
+    pub bounds: Bounds,
+    /// PTX line to the line table's location.
+    pub locations: BTreeMap<u32, Location>,
+    pub files_named: BTreeMap<u32, String>,
+    /// Registers of a thread as the assembler reports them, from `setmaxnreg`'s launch pool.
+    pub uses_setmaxnreg: bool,
+}

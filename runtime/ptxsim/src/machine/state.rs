@@ -1,0 +1,243 @@
+//! What a running grid consists of: warps with their registers, blocks, clusters, barriers and pending copies.
+
+use super::order::{Clocks, Word};
+use crate::isa::{L32, L64};
+use crate::memory::Region;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Why lanes do not run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wait {
+    Ready,
+    /// Lanes of the warp that must come to the same operation first.
+    Lanes,
+    /// Named barrier and the generation that ends the wait.
+    Bar {
+        id: u32,
+        generation: u64,
+    },
+    /// Phase of an mbarrier: block of the cluster and address.
+    Phase {
+        block: usize,
+        address: u64,
+        phase: u64,
+    },
+    Cluster {
+        generation: u64,
+    },
+    /// More registers for `setmaxnreg.inc`.
+    /// `need` registers of the pool for `count` a thread.
+    Registers {
+        count: u32,
+        need: i64,
+    },
+}
+
+/// Lanes at one place.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub pc: u32,
+    pub mask: u32,
+    pub wait: Wait,
+    /// Took a back edge while others are behind; runs again when all have.
+    pub yielded: bool,
+    /// Back edges since the last change.
+    pub spins: u32,
+}
+
+/// An accumulator that a wgmma has not written yet: operation and element.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    pub operation: u64,
+    pub element: u32,
+}
+
+/// Where a wgmma's accumulator comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    Value(Box<L32>),
+    Token(Token),
+}
+
+/// An issued wgmma of one warp.
+pub struct PendingWgmma {
+    pub operation: u64,
+    pub pc: u32,
+    pub scale_d: bool,
+    pub sources: Vec<Source>,
+    /// A fragment registers at issue.
+    pub a: Vec<L32>,
+    pub a_desc: u64,
+    pub b_desc: u64,
+    pub meta: L32,
+    /// What the warp knew at issue.
+    pub clocks: Clocks,
+}
+
+/// A copy of `cp.async` one lane issued.
+pub struct PendingCopy {
+    pub lane: u32,
+    pub dst: u64,
+    pub src: u64,
+    pub size: u32,
+    pub bytes: u32,
+    pub line: u32,
+}
+
+/// A bulk store one lane issued.
+pub enum BulkStore {
+    Linear { dst: u64, src: u64, size: u32, reduce: Option<(super::op::AtomOp, super::op::Scalar)> },
+    Tensor { map: [u8; 128], coordinates: Vec<i32>, src: u64, reduce: Option<super::op::AtomOp> },
+}
+
+pub struct PendingStore {
+    pub lane: u32,
+    pub line: u32,
+    pub clocks: Clocks,
+    pub store: BulkStore,
+}
+
+#[derive(Default)]
+pub struct Warp {
+    pub index: u32,
+    /// Lanes that exist.
+    pub lanes: u32,
+    pub exited: u32,
+    pub r: Vec<L32>,
+    pub d: Vec<L64>,
+    pub p: Vec<u32>,
+    /// Lanes whose value is defined.
+    pub def_r: Vec<u32>,
+    pub def_d: Vec<u32>,
+    pub def_p: Vec<u32>,
+    pub carry: u32,
+    pub local: Option<Region>,
+    pub groups: Vec<Group>,
+    /// `setmaxnreg` of this warp; `None` before one.
+    pub registers: Option<u32>,
+    pub tokens: BTreeMap<u32, Token>,
+    pub wgmmas: VecDeque<PendingWgmma>,
+    /// Operations of each committed wgmma group.
+    pub wgmma_groups: VecDeque<u64>,
+    pub wgmma_open: u64,
+    pub wgmma_fenced: bool,
+    pub next_operation: u64,
+    pub copies: Vec<PendingCopy>,
+    /// Committed groups of `cp.async`.
+    pub copy_groups: VecDeque<Vec<PendingCopy>>,
+    pub stores: Vec<PendingStore>,
+    /// Committed groups: lane, and its stores.
+    pub store_groups: VecDeque<(u32, Vec<PendingStore>)>,
+    /// `barrier.cluster.wait`s passed.
+    pub cluster_phase: u64,
+    pub clocks: Clocks,
+    pub done: bool,
+}
+
+/// `bar` resources (PTX ISA 9.7.13.1).
+#[derive(Clone, Debug, Default)]
+pub struct NamedBarrier {
+    /// Threads arrived.
+    pub arrived: u32,
+    /// 0 while nobody is here.
+    pub expected: u32,
+    /// Came without a thread count: all threads that have not ended.
+    pub whole: bool,
+    pub generation: u64,
+    /// Lanes of each warp that have arrived in part.
+    pub partial: BTreeMap<u32, u32>,
+    /// Results of `bar.red`.
+    pub any: bool,
+    pub all: bool,
+    pub count: u32,
+    pub last: (bool, bool, u32),
+    /// What those who have arrived know, and what the last generation knew.
+    pub clocks: Clocks,
+    pub released: Clocks,
+}
+
+/// An mbarrier object (PTX ISA 9.7.13.15).
+#[derive(Clone, Debug)]
+pub struct Mbarrier {
+    pub expected: u32,
+    pub pending: i64,
+    pub transactions: i64,
+    pub phase: u64,
+    pub line: u32,
+    pub clocks: Clocks,
+    /// Agent and time of its initialisation.
+    pub born: (u16, u32),
+    /// Agent number of the copies that complete here.
+    pub agent: u16,
+}
+
+impl Mbarrier {
+    /// Completes the phase if nothing is outstanding.
+    pub fn settle(&mut self) -> bool {
+        let complete = self.pending == 0 && self.transactions == 0;
+        if complete {
+            self.phase += 1;
+            self.pending = i64::from(self.expected);
+        }
+        complete
+    }
+}
+
+pub struct Block {
+    pub id: [u32; 3],
+    pub shared: Region,
+    pub warps: Vec<Warp>,
+    pub bars: Vec<NamedBarrier>,
+    pub mbarriers: BTreeMap<u64, Mbarrier>,
+    /// Last accesses of every word of shared memory.
+    pub words: Vec<Word>,
+    /// Free registers of the launch pool.
+    pub pool: i64,
+    pub done: bool,
+}
+
+/// Blocks that run together; one block where there are no clusters.
+pub struct Cluster {
+    pub blocks: Vec<Block>,
+    /// Threads arrived at `barrier.cluster`.
+    pub arrived: u64,
+    pub generation: u64,
+    pub clocks: Clocks,
+    pub released: Clocks,
+}
+
+/// A copy between a global buffer and shared memory that has not happened yet.
+pub enum Pending {
+    Linear {
+        dst_block: usize,
+        dst: u64,
+        src: Result<u64, u64>,
+        size: u32,
+        barrier: (usize, u64),
+    },
+    Tensor {
+        map: [u8; 128],
+        coordinates: Vec<i32>,
+        dst_block: usize,
+        dst: u64,
+        barrier: (usize, u64),
+        count: u32,
+    },
+    /// Arrival of `cp.async.mbarrier.arrive`: copies of the lanes, then the arrivals.
+    Arrive {
+        block: usize,
+        copies: Vec<PendingCopy>,
+        barrier: u64,
+        lanes: u32,
+        noinc: bool,
+    },
+}
+
+pub struct PendingOperation {
+    pub cluster: usize,
+    pub issuer: usize,
+    pub line: u32,
+    /// What the issuer knew.
+    pub clocks: Clocks,
+    pub what: Pending,
+}

@@ -1,0 +1,818 @@
+//! What each operation does to its warp.
+
+use super::access::{shared_target, window, window_base};
+use super::op::*;
+use super::run::{At, Flow, Machine, Stop};
+use super::state::*;
+use crate::isa::Exec;
+use crate::report::Class;
+use crate::syntax::Space;
+
+const ALL: u32 = u32::MAX;
+
+impl Machine<'_> {
+    /// Runs one operation for the lanes of `mask`; `group` are the lanes at this place, `alone` says that no other lanes of
+    /// the warp can come here any more.
+    #[allow(clippy::too_many_lines)]
+    pub(super) fn step(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        op: &Op,
+        mask: u32,
+        group: u32,
+        alone: bool,
+    ) -> Result<Flow, Stop> {
+        if !warp.tokens.is_empty() {
+            self.settle_tokens(at, warp, op)?;
+        }
+        match op {
+            Op::Exec { f, d, s } => exec(warp, *f, *d, *s, mask),
+            Op::Setp { f, d, q, a, b, combine } => {
+                let (value, known) = match f {
+                    Exec::PRR(f) => (
+                        f(&warp.r[*a as usize], &warp.r[*b as usize]),
+                        warp.def_r[*a as usize] & warp.def_r[*b as usize],
+                    ),
+                    Exec::PDD(f) => (
+                        f(&warp.d[*a as usize], &warp.d[*b as usize]),
+                        warp.def_d[*a as usize] & warp.def_d[*b as usize],
+                    ),
+                    _ => (0, 0),
+                };
+                let (mut value, mut inverse, mut known) = (value, !value, known);
+                if let Some((how, p, negated)) = combine {
+                    let c = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] };
+                    let with = |v: u32| match how {
+                        Combine::And => v & c,
+                        Combine::Or => v | c,
+                        Combine::Xor => v ^ c,
+                    };
+                    (value, inverse) = (with(value), with(inverse));
+                    known &= warp.def_p[*p as usize];
+                }
+                warp.set_p(*d, mask, value, known);
+                if let Some(q) = q {
+                    warp.set_p(*q, mask, inverse, known);
+                }
+            }
+            Op::Select { wide, d, a, b, p } => {
+                let (p, known) = (warp.p[*p as usize], warp.def_p[*p as usize]);
+                let (a, b) = (*a as usize, *b as usize);
+                if *wide {
+                    let out = std::array::from_fn(|i| if p >> i & 1 != 0 { warp.d[a][i] } else { warp.d[b][i] });
+                    let defined = (p & warp.def_d[a] | !p & warp.def_d[b]) & known;
+                    warp.set_d(*d, mask, &out, defined);
+                } else {
+                    let mut out = [0; 32];
+                    for (i, o) in out.iter_mut().enumerate() {
+                        let m = 0u32.wrapping_sub(p >> i & 1);
+                        *o = warp.r[a][i] & m | warp.r[b][i] & !m;
+                    }
+                    let defined = (p & warp.def_r[a] | !p & warp.def_r[b]) & known;
+                    warp.set_r(*d, mask, &out, defined);
+                }
+            }
+            Op::Mov32 { d, a } => {
+                let (value, known) = (warp.r[*a as usize], warp.def_r[*a as usize]);
+                warp.set_r(*d, mask, &value, known);
+                if !warp.tokens.is_empty() {
+                    match warp.tokens.get(a).copied() {
+                        Some(token) => warp.tokens.insert(*d, token),
+                        None => warp.tokens.remove(d),
+                    };
+                }
+            }
+            Op::Mov64 { d, a } => {
+                let (value, known) = (warp.d[*a as usize], warp.def_d[*a as usize]);
+                warp.set_d(*d, mask, &value, known);
+            }
+            Op::Pack { d, parts, bits } => {
+                let (mut out, mut known) = ([0u64; 32], ALL);
+                for (n, part) in parts.iter().enumerate() {
+                    let shift = bits * n as u32;
+                    let low = if *bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+                    match *part {
+                        Slot::R(r) => {
+                            for (i, o) in out.iter_mut().enumerate() {
+                                *o |= (u64::from(warp.r[r as usize][i]) & low) << shift;
+                            }
+                            known &= warp.def_r[r as usize];
+                        }
+                        Slot::D(r) => {
+                            for (i, o) in out.iter_mut().enumerate() {
+                                *o |= (warp.d[r as usize][i] & low) << shift;
+                            }
+                            known &= warp.def_d[r as usize];
+                        }
+                        _ => {}
+                    }
+                }
+                write(warp, *d, mask, &out, known);
+            }
+            Op::Unpack { parts, a, bits } => {
+                let (value, known) = read(warp, *a);
+                let low = if *bits == 64 { u64::MAX } else { (1 << bits) - 1 };
+                for (n, part) in parts.iter().enumerate() {
+                    let out = value.map(|v| v >> (bits * n as u32) & low);
+                    write(warp, *part, mask, &out, known);
+                }
+            }
+            Op::Carry { wide, sub, input, output, d, a, b } => {
+                let carry = warp.carry;
+                let mut out_carry = 0u32;
+                let (a, b) = (*a as usize, *b as usize);
+                let one = |x: u64, y: u64, c: bool, bits: u32| -> (u64, bool) {
+                    let sum = if *sub {
+                        // The carry holds the borrow.
+                        u128::from(x).wrapping_sub(u128::from(y)).wrapping_sub(u128::from(c))
+                    } else {
+                        u128::from(x) + u128::from(y) + u128::from(c)
+                    };
+                    (sum as u64, sum >> bits & 1 != 0)
+                };
+                if *wide {
+                    let mut out = [0; 32];
+                    for i in 0..32 {
+                        let (v, c) = one(warp.d[a][i], warp.d[b][i], *input && carry >> i & 1 != 0, 64);
+                        out[i] = v;
+                        out_carry |= u32::from(c) << i;
+                    }
+                    let known = warp.def_d[a] & warp.def_d[b];
+                    warp.set_d(*d, mask, &out, known);
+                } else {
+                    let mut out = [0; 32];
+                    for i in 0..32 {
+                        let (v, c) =
+                            one(u64::from(warp.r[a][i]), u64::from(warp.r[b][i]), *input && carry >> i & 1 != 0, 32);
+                        out[i] = v as u32;
+                        out_carry |= u32::from(c) << i;
+                    }
+                    let known = warp.def_r[a] & warp.def_r[b];
+                    warp.set_r(*d, mask, &out, known);
+                }
+                if *output {
+                    warp.carry = warp.carry & !mask | out_carry & mask;
+                }
+            }
+            Op::Convert { spec, d, a } => {
+                let (value, known) = read(warp, *a);
+                let out = value.map(|v| super::convert::convert(spec, v));
+                write(warp, *d, mask, &out, known);
+            }
+            Op::Clock { d } => {
+                let now = self.steps;
+                write(warp, *d, mask, &[now; 32], ALL);
+                self.polled = true;
+            }
+            Op::Cvta { d, a, space, to } => {
+                let base = window_base(*space);
+                let (value, known) = (warp.d[*a as usize], warp.def_d[*a as usize]);
+                let out = value.map(|v| if *to { v.wrapping_sub(base) } else { v.wrapping_add(base) });
+                warp.set_d(*d, mask, &out, known);
+            }
+            Op::Isspacep { p, a, space } => {
+                let (value, known) = read(warp, *a);
+                let out = (0..32).fold(0, |m, i| m | u32::from(window(value[i]).0 == *space) << i);
+                warp.set_p(*p, mask, out, known);
+            }
+            Op::Mapa { d, a, rank, generic } => {
+                let (value, known) = read(warp, *a);
+                let ranks = warp.r[*rank as usize];
+                let base = if *generic { window_base(Space::Shared) } else { 0 };
+                let out = std::array::from_fn(|i| base + (u64::from(ranks[i]) + 1 << 24) + (value[i] & 0xff_ffff));
+                let known = known & warp.def_r[*rank as usize];
+                write(warp, *d, mask, &out, known);
+            }
+            Op::Getctarank { .. } | Op::Nop | Op::Prefetch => {}
+            Op::Ld { space, addr, size, signed, dst, order, used } => {
+                self.polled |= order.strong;
+                self.strong = order.strong;
+                self.load(at, warp, *space, *addr, *size, *signed, dst, *used as usize, mask)?;
+            }
+            Op::St { space, addr, size, src, order } => {
+                self.strong = order.strong;
+                self.store(at, warp, *space, *addr, *size, src, mask)?;
+            }
+            Op::Atom { op, ty, space, addr, dst, b, c, .. } => {
+                self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
+            }
+            Op::Activemask { d } => warp.set_r(*d, mask, &[mask; 32], ALL),
+            Op::Shuffle { .. }
+            | Op::Vote { .. }
+            | Op::Match { .. }
+            | Op::Redux { .. }
+            | Op::Elect { .. }
+            | Op::BarWarp { .. } => {
+                return self.warp_wide(at, warp, op, mask, group, alone);
+            }
+            Op::Trap => {
+                self.finding(
+                    at,
+                    Class::Trap,
+                    Some(warp.index * 32 + mask.trailing_zeros()),
+                    "`trap` is executed".into(),
+                );
+                return Err(Stop);
+            }
+            Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
+                return self.barrier(at, warp, op, mask, group, alone);
+            }
+            Op::Fence(kind) => {
+                if *kind == FenceKind::Async {
+                    warp.clocks.fence();
+                }
+            }
+            Op::Printf { format, arguments, d } => self.printf(at, warp, *format, *arguments, *d, mask)?,
+            Op::AssertFail { message, file, line } => {
+                let lane = mask.trailing_zeros();
+                let text = self.local_pointer(at, warp, *message, lane);
+                let file = self.local_pointer(at, warp, *file, lane);
+                let line = self.local_u64(warp, *line, lane) as u32;
+                self.finding(
+                    at,
+                    Class::Assertion,
+                    Some(warp.index * 32 + lane),
+                    format!("assertion `{text}` fails at {file}:{line}"),
+                );
+                return Err(Stop);
+            }
+            Op::SetMaxNreg { count, increase } => return Ok(self.set_registers(at, warp, *count, *increase)),
+            Op::Ldmatrix { .. }
+            | Op::Stmatrix { .. }
+            | Op::Mma(_)
+            | Op::Wgmma(_)
+            | Op::WgmmaFence
+            | Op::WgmmaCommit
+            | Op::WgmmaWait { .. } => {
+                if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                    return Ok(Flow::Again(wait));
+                }
+                return self.matrix(at, warp, op, mask);
+            }
+            _ => return self.asynchronous(at, warp, op, mask),
+        }
+        Ok(Flow::Next)
+    }
+
+    /// Waits until all lanes of `members` that have not ended are at this place.
+    pub(super) fn gather(&mut self, at: At, warp: &Warp, members: u32, group: u32, alone: bool) -> Option<Wait> {
+        let _ = at;
+        let want = members & warp.lanes & !warp.exited;
+        (want & !group != 0 && !alone).then_some(Wait::Lanes)
+    }
+
+    fn warp_wide(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        op: &Op,
+        mask: u32,
+        group: u32,
+        alone: bool,
+    ) -> Result<Flow, Stop> {
+        let slot = match op {
+            Op::Shuffle { members, .. }
+            | Op::Vote { members, .. }
+            | Op::Match { members, .. }
+            | Op::Redux { members, .. }
+            | Op::Elect { members, .. }
+            | Op::BarWarp { members } => *members as usize,
+            _ => return Ok(Flow::Next),
+        };
+        // Lanes may name different sets; each set meets on its own.
+        let mut left = mask;
+        let mut sets = vec![];
+        while left != 0 {
+            let lane = left.trailing_zeros() as usize;
+            let members = warp.r[slot][lane];
+            let same =
+                (0..32).filter(|i| left >> i & 1 != 0 && warp.r[slot][*i] == members).fold(0u32, |m, i| m | 1 << i);
+            sets.push((members, same));
+            left &= !same;
+        }
+        for (members, _) in &sets {
+            if let Some(wait) = self.gather(at, warp, *members, group, alone) {
+                return Ok(Flow::Again(wait));
+            }
+        }
+        for (members, lanes) in sets {
+            let outside = lanes & !members;
+            if outside != 0 {
+                let thread = warp.index * 32 + outside.trailing_zeros();
+                self.finding(
+                    at,
+                    Class::Divergence,
+                    Some(thread),
+                    format!("a lane is not in its own member mask {members:#010x}"),
+                );
+            }
+            self.one_set(at, warp, op, lanes);
+        }
+        Ok(Flow::Next)
+    }
+
+    fn one_set(&mut self, at: At, warp: &mut Warp, op: &Op, lanes: u32) {
+        match op {
+            Op::Shuffle { mode, d, p, a, b, c, .. } => {
+                let (value, known) = (warp.r[*a as usize], warp.def_r[*a as usize]);
+                let (shift, clamp) = (warp.r[*b as usize], warp.r[*c as usize]);
+                let (mut out, mut ok, mut defined) = ([0u32; 32], 0u32, 0u32);
+                let mut inactive = None;
+                for lane in 0..32u32 {
+                    let segment = clamp[lane as usize] >> 8 & 31;
+                    let limit = clamp[lane as usize] & 31;
+                    let max = lane & segment | limit & !segment;
+                    let min = lane & segment;
+                    let b = shift[lane as usize] & 31;
+                    let (source, inside) = match mode {
+                        ShuffleMode::Up => (lane.wrapping_sub(b), lane as i32 - b as i32 >= max as i32),
+                        ShuffleMode::Down => (lane + b, lane + b <= max),
+                        ShuffleMode::Bfly => (lane ^ b, lane ^ b <= max),
+                        ShuffleMode::Idx => {
+                            let j = min | b & !segment;
+                            (j, j <= max)
+                        }
+                    };
+                    let source = if inside { source & 31 } else { lane };
+                    ok |= u32::from(inside) << lane;
+                    out[lane as usize] = value[source as usize];
+                    let live = lanes >> source & 1 != 0;
+                    if lanes >> lane & 1 != 0 && !live {
+                        inactive = Some((lane, source));
+                    }
+                    defined |= u32::from(live && known >> source & 1 != 0) << lane;
+                }
+                if let Some((lane, source)) = inactive {
+                    let what = format!("a shuffle reads lane {source}, which does not take part");
+                    self.finding(at, Class::Divergence, Some(warp.index * 32 + lane), what);
+                }
+                warp.set_r(*d, lanes, &out, defined);
+                if let Some(p) = p {
+                    warp.set_p(*p, lanes, ok, ALL);
+                }
+            }
+            Op::Vote { mode, d, p, negated, .. } => {
+                let value = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] } & lanes;
+                let known = if lanes & !warp.def_p[*p as usize] == 0 { ALL } else { 0 };
+                let result = match mode {
+                    VoteMode::All => value == lanes,
+                    VoteMode::Any => value != 0,
+                    VoteMode::Uni => value == 0 || value == lanes,
+                    VoteMode::Ballot => {
+                        write(warp, *d, lanes, &[u64::from(value); 32], known);
+                        return;
+                    }
+                };
+                if let Slot::P(d) = d {
+                    warp.set_p(*d, lanes, if result { ALL } else { 0 }, known);
+                }
+            }
+            Op::Match { all, d, p, a, .. } => {
+                let (value, known) = read(warp, *a);
+                let known = if lanes & !known == 0 { ALL } else { 0 };
+                let mut out = [0u32; 32];
+                for i in (0..32).filter(|i| lanes >> i & 1 != 0) {
+                    out[i] =
+                        (0..32).filter(|j| lanes >> j & 1 != 0 && value[*j] == value[i]).fold(0, |m, j| m | 1 << j);
+                }
+                let same = (0..32).all(|i| lanes >> i & 1 == 0 || out[i] == lanes);
+                if *all {
+                    out = [if same { lanes } else { 0 }; 32];
+                }
+                warp.set_r(*d, lanes, &out, known);
+                if let Some(p) = p {
+                    warp.set_p(*p, lanes, if same { ALL } else { 0 }, known);
+                }
+            }
+            Op::Redux { op, signed, d, a, .. } => {
+                let ty = if *signed { Scalar::S32 } else { Scalar::U32 };
+                let known = if lanes & !warp.def_r[*a as usize] == 0 { ALL } else { 0 };
+                let values = warp.r[*a as usize];
+                let mut members = (0..32).filter(|i| lanes >> i & 1 != 0).map(|i| u64::from(values[i]));
+                let first = members.next().unwrap_or(0);
+                let result = members.fold(first, |x, y| super::access::combine(*op, ty, x, y, 0)) as u32;
+                warp.set_r(*d, lanes, &[result; 32], known);
+            }
+            Op::Elect { d, p, .. } => {
+                let leader = lanes.trailing_zeros();
+                warp.set_p(*p, lanes, 1 << leader, ALL);
+                write(warp, *d, lanes, &[u64::from(leader); 32], ALL);
+            }
+            _ => {}
+        }
+    }
+
+    fn barrier(&mut self, at: At, warp: &mut Warp, op: &Op, mask: u32, group: u32, alone: bool) -> Result<Flow, Stop> {
+        self.activity += 1;
+        match op {
+            Op::Bar { id, count, arrive, aligned, reduce } => {
+                if *aligned && let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                    return Ok(Flow::Again(wait));
+                }
+                let lane = mask.trailing_zeros() as usize;
+                let thread = warp.index * 32 + lane as u32;
+                let number = warp.r[*id as usize][lane];
+                if number > 15 {
+                    self.finding(at, Class::Barrier, Some(thread), format!("barrier {number}; 0 to 15 exist"));
+                    return Err(Stop);
+                }
+                let asked = count.map(|c| warp.r[c as usize][lane]);
+                if asked.is_some_and(|c| c == 0 || c % 32 != 0) {
+                    let what =
+                        format!("{} threads at barrier {number}; a multiple of 32 is needed", asked.unwrap_or(0));
+                    self.finding(at, Class::Barrier, Some(thread), what);
+                    return Err(Stop);
+                }
+                let live = warp.lanes & !warp.exited;
+                let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
+                let block = &mut cluster.blocks[at.block];
+                // The running warp is out of the block's list and counts as one that has not ended.
+                let ended = block.warps.iter().filter(|w| w.done).count() as u32;
+                let expected = asked.unwrap_or(32 * (block.warps.len() as u32 - ended));
+                let bar = &mut block.bars[number as usize];
+                let mismatch =
+                    (bar.expected != 0 && asked.is_some() && bar.expected != expected).then_some(bar.expected);
+                if bar.expected == 0 {
+                    (bar.any, bar.all, bar.count) = (false, true, 0);
+                }
+                bar.expected = expected;
+                bar.whole = asked.is_none();
+                if let Some((_, _, p, negated)) = reduce {
+                    let value = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] } & mask;
+                    bar.any |= value != 0;
+                    bar.all &= value == mask;
+                    bar.count += value.count_ones();
+                }
+                bar.clocks.join(&warp.clocks);
+                let seen = bar.partial.entry(warp.index).or_insert(0);
+                *seen |= mask;
+                if *seen & live == live || *aligned {
+                    bar.partial.remove(&warp.index);
+                    bar.arrived += 32;
+                }
+                let generation = bar.generation + 1;
+                let full = bar.arrived >= bar.expected;
+                let over = bar.arrived > bar.expected;
+                let agent = (at.block * block.warps.len()) as u16 + warp.index as u16;
+                warp.clocks.tick(agent);
+                if full {
+                    bar.generation += 1;
+                    bar.arrived = 0;
+                    bar.expected = 0;
+                    bar.last = (bar.any, bar.all, bar.count);
+                    bar.released = std::mem::take(&mut bar.clocks);
+                }
+                self.report.barrier_waits += u64::from(!arrive);
+                if let Some(before) = mismatch {
+                    let what = format!("barrier {number} with {expected} threads; others came with {before}");
+                    self.finding(at, Class::Barrier, Some(thread), what);
+                }
+                if over {
+                    self.finding(
+                        at,
+                        Class::Barrier,
+                        Some(thread),
+                        format!("more than {expected} threads arrive at barrier {number}"),
+                    );
+                }
+                if *arrive {
+                    return Ok(Flow::Next);
+                }
+                if reduce.is_some() {
+                    self.finding(at, Class::Barrier, Some(thread), "`barrier.red` results are not modelled".into());
+                    return Err(Stop);
+                }
+                if full && let Some(cluster) = &self.clusters[at.cluster] {
+                    warp.clocks.join(&cluster.blocks[at.block].bars[number as usize].released);
+                }
+                Ok(if full { Flow::Next } else { Flow::Then(Wait::Bar { id: number, generation }) })
+            }
+            Op::ClusterArrive => {
+                if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                    return Ok(Flow::Again(wait));
+                }
+                let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
+                cluster.arrived += u64::from(warp.lanes.count_ones());
+                cluster.clocks.join(&warp.clocks);
+                let agent = (at.block * cluster.blocks[at.block].warps.len()) as u16 + warp.index as u16;
+                warp.clocks.tick(agent);
+                self.settle_cluster(at);
+                Ok(Flow::Next)
+            }
+            _ => {
+                let Some(cluster) = &self.clusters[at.cluster] else { return Err(Stop) };
+                // The arrival of this warp belongs to the generation that runs or has just ended.
+                let generation = warp.cluster_phase + 1;
+                warp.cluster_phase = generation;
+                if cluster.generation >= generation {
+                    warp.clocks.join(&cluster.released);
+                }
+                Ok(if cluster.generation >= generation { Flow::Next } else { Flow::Then(Wait::Cluster { generation }) })
+            }
+        }
+    }
+
+    fn settle_cluster(&mut self, at: At) {
+        let Some(cluster) = &mut self.clusters[at.cluster] else { return };
+        let threads = u64::from(self.launch.block.iter().product::<u32>()) * cluster.blocks.len() as u64;
+        let ended: u64 = cluster
+            .blocks
+            .iter()
+            .flat_map(|b| &b.warps)
+            .filter(|w| w.done)
+            .map(|w| u64::from(w.lanes.count_ones()))
+            .sum();
+        if cluster.arrived + ended >= threads {
+            cluster.generation += 1;
+            cluster.arrived = 0;
+            cluster.released = std::mem::take(&mut cluster.clocks);
+        }
+    }
+
+    /// Bookkeeping when a warp's last lane ends.
+    pub(super) fn end_warp(&mut self, at: At, warp: &mut Warp) -> Result<(), Stop> {
+        warp.done = true;
+        self.activity += 1;
+        if !warp.wgmmas.is_empty() {
+            self.finding(
+                at,
+                Class::Wgmma,
+                Some(warp.index * 32),
+                "the warp ends with matrix products in flight".into(),
+            );
+        }
+        self.drain_stores(at, warp)?;
+        let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
+        let block = &mut cluster.blocks[at.block];
+        if let (Some(own), Some(launch)) = (warp.registers.or(self.launch.registers), self.launch.registers) {
+            let _ = launch;
+            block.pool = block.pool.saturating_add(i64::from(own) * 32);
+        }
+        // Barriers without a count do not wait for warps that have ended.
+        let ended = block.warps.iter().filter(|w| w.done).count() as u32 + 1;
+        let left = 32 * (block.warps.len() as u32 - ended.min(block.warps.len() as u32));
+        let all = 32 * block.warps.len() as u32;
+        for bar in &mut block.bars {
+            if bar.expected > left
+                && bar.expected <= all
+                && bar.arrived > 0
+                && bar.arrived >= left
+                && bar.expected % 32 == 0
+                && bar.whole
+            {
+                bar.generation += 1;
+                bar.arrived = 0;
+                bar.expected = 0;
+                bar.released = std::mem::take(&mut bar.clocks);
+            }
+        }
+        let lanes = u64::from(warp.lanes.count_ones());
+        if let Some(cluster) = &mut self.clusters[at.cluster] {
+            // This warp is out of its list; count it by hand.
+            cluster.arrived += lanes;
+        }
+        self.settle_cluster(at);
+        if let Some(cluster) = &mut self.clusters[at.cluster] {
+            cluster.arrived = cluster.arrived.saturating_sub(lanes);
+        }
+        Ok(())
+    }
+
+    fn set_registers(&mut self, at: At, warp: &mut Warp, count: u32, increase: bool) -> Flow {
+        // Without a launch bound the assembler ignores the instruction.
+        let Some(launch) = self
+            .launch
+            .registers
+            .filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
+        else {
+            return Flow::Next;
+        };
+        let own = warp.registers.unwrap_or(launch);
+        if increase && count < own || !increase && count > own {
+            let what = format!("setmaxnreg from {own} to {count} registers goes the wrong way");
+            self.finding(at, Class::RegisterPool, Some(warp.index * 32), what);
+            return Flow::Next;
+        }
+        let Some(cluster) = &mut self.clusters[at.cluster] else { return Flow::Next };
+        let block = &mut cluster.blocks[at.block];
+        let change = i64::from(own) * 32 - i64::from(count) * 32;
+        if block.pool + change < 0 {
+            return Flow::Again(Wait::Registers { count, need: -change });
+        }
+        block.pool += change;
+        warp.registers = Some(count);
+        self.activity += 1;
+        Flow::Next
+    }
+
+    fn local_u64(&self, warp: &Warp, addr: Addr, lane: u32) -> u64 {
+        let Slot::D(base) = addr.base else { return 0 };
+        let address = warp.d[base as usize][lane as usize].wrapping_add(addr.offset as u64)
+            + u64::from(lane) * self.program.local;
+        let region = warp.local.as_ref();
+        region.and_then(|r| r.offset(address, 8).map(|o| r.load(o, 8).0)).unwrap_or(0)
+    }
+
+    /// The text that a pointer in a call frame points to.
+    fn local_pointer(&mut self, at: At, warp: &Warp, addr: Addr, lane: u32) -> String {
+        let pointer = self.local_u64(warp, addr, lane);
+        self.text(at, pointer)
+    }
+
+    fn text(&mut self, at: At, pointer: u64) -> String {
+        let (place, delta) = self.resolve(at, Space::Generic, pointer);
+        let mut none = None;
+        let Some(region) = self.region(at, &mut none, place) else { return "?".into() };
+        let Some(start) = region.offset(pointer.wrapping_sub(delta), 1) else { return "?".into() };
+        let bytes: Vec<u8> = region.data[start..].iter().copied().take_while(|b| *b != 0).take(4096).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    fn printf(
+        &mut self,
+        at: At,
+        warp: &mut Warp,
+        format: Addr,
+        arguments: Addr,
+        d: Option<Addr>,
+        mask: u32,
+    ) -> Result<(), Stop> {
+        for lane in (0..32).filter(|l| mask >> l & 1 != 0) {
+            let format = self.local_pointer(at, warp, format, lane);
+            let pointer = self.local_u64(warp, arguments, lane);
+            let (_, offset) = window(pointer);
+            let mut next = offset;
+            let mut take = |size: u64| {
+                next = next.next_multiple_of(size);
+                let address = next + u64::from(lane) * self.program.local;
+                next += size;
+                let region = warp.local.as_ref();
+                region.and_then(|r| r.offset(address, size as usize).map(|o| r.load(o, size as usize).0)).unwrap_or(0)
+            };
+            let mut out = String::new();
+            let mut texts = vec![];
+            let mut chars = format.chars().peekable();
+            while let Some(c) = chars.next() {
+                if c != '%' {
+                    out.push(c);
+                    continue;
+                }
+                let mut long = false;
+                let kind = loop {
+                    match chars.next() {
+                        Some('l' | 'z') => long = true,
+                        Some(c) if c.is_ascii_digit() || matches!(c, '.' | '-' | '+' | '#' | ' ' | 'h') => {}
+                        other => break other,
+                    }
+                };
+                match kind {
+                    Some('d' | 'i') if long => out += &(take(8) as i64).to_string(),
+                    Some('d' | 'i') => out += &(take(4) as i32).to_string(),
+                    Some('u') => out += &take(if long { 8 } else { 4 }).to_string(),
+                    Some('x' | 'X') => out += &format!("{:x}", take(if long { 8 } else { 4 })),
+                    Some('p') => out += &format!("{:#x}", take(8)),
+                    Some('c') => out.push(take(4) as u8 as char),
+                    Some('f' | 'F' | 'e' | 'g') => out += &format!("{:.6}", f64::from_bits(take(8))),
+                    Some('s') => {
+                        texts.push((out.len(), take(8)));
+                    }
+                    Some('%') => out.push('%'),
+                    Some(other) => out.push(other),
+                    None => {}
+                }
+            }
+            for (place, pointer) in texts.into_iter().rev() {
+                let text = self.text(at, pointer);
+                out.insert_str(place, &text);
+            }
+            if self.report.output.len() < 1 << 20 {
+                self.report.output += &out;
+            }
+        }
+        if let Some(d) = d {
+            let zero = Slot::Sink;
+            self.store(at, warp, Space::Local, d, 4, &[zero], mask)?;
+        }
+        Ok(())
+    }
+}
+
+/// A register of any file as 64 bits.
+pub(super) fn read(warp: &Warp, slot: Slot) -> ([u64; 32], u32) {
+    match slot {
+        Slot::R(n) => (warp.r[n as usize].map(u64::from), warp.def_r[n as usize]),
+        Slot::D(n) => (warp.d[n as usize], warp.def_d[n as usize]),
+        Slot::P(n) => (std::array::from_fn(|i| u64::from(warp.p[n as usize] >> i & 1)), warp.def_p[n as usize]),
+        Slot::Sink => ([0; 32], ALL),
+    }
+}
+
+pub(super) fn write(warp: &mut Warp, slot: Slot, mask: u32, value: &[u64; 32], defined: u32) {
+    match slot {
+        Slot::R(n) => warp.set_r(n, mask, &value.map(|v| v as u32), defined),
+        Slot::D(n) => warp.set_d(n, mask, value, defined),
+        _ => {}
+    }
+}
+
+/// The block of the cluster and the offset that a lane's mbarrier address names.
+pub(super) fn barrier_address(at: At, space: Space, address: u64) -> Option<(usize, u64)> {
+    let (space, inner) = if space == Space::Generic { window(address) } else { (space, address) };
+    (space == Space::Shared).then(|| shared_target(at, inner))
+}
+
+#[inline]
+fn exec(w: &mut Warp, f: Exec, d: u32, s: [u32; 4], mask: u32) {
+    let [a, b, c, e] = s.map(|n| n as usize);
+    match f {
+        Exec::R1(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &mut out);
+            let known = w.def_r[a];
+            w.set_r(d, mask, &out, known);
+        }
+        Exec::R2(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &w.r[b], &mut out);
+            let known = w.def_r[a] & w.def_r[b];
+            w.set_r(d, mask, &out, known);
+        }
+        Exec::R3(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &w.r[b], &w.r[c], &mut out);
+            let known = w.def_r[a] & w.def_r[b] & w.def_r[c];
+            w.set_r(d, mask, &out, known);
+        }
+        Exec::R4(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &w.r[b], &w.r[c], &w.r[e], &mut out);
+            let known = w.def_r[a] & w.def_r[b] & w.def_r[c] & w.def_r[e];
+            w.set_r(d, mask, &out, known);
+        }
+        Exec::D1(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &mut out);
+            let known = w.def_d[a];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::D2(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.d[b], &mut out);
+            let known = w.def_d[a] & w.def_d[b];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::D3(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.d[b], &w.d[c], &mut out);
+            let known = w.def_d[a] & w.def_d[b] & w.def_d[c];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DR(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &mut out);
+            let known = w.def_r[a];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::RD(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &mut out);
+            let known = w.def_d[a];
+            w.set_r(d, mask, &out, known);
+        }
+        Exec::DRR(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &w.r[b], &mut out);
+            let known = w.def_r[a] & w.def_r[b];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DDR(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.r[b], &mut out);
+            let known = w.def_d[a] & w.def_r[b];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DRRD(f) => {
+            let mut out = [0; 32];
+            f(&w.r[a], &w.r[b], &w.d[c], &mut out);
+            let known = w.def_r[a] & w.def_r[b] & w.def_d[c];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DDRR(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.r[b], &w.r[c], &mut out);
+            let known = w.def_d[a] & w.def_r[b] & w.def_r[c];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::PP(f) => {
+            let value = f(w.p[a], w.p[b]);
+            let known = w.def_p[a] & w.def_p[b];
+            w.set_p(d, mask, value, known);
+        }
+        Exec::P1(f) => {
+            let (value, known) = (f(w.p[a]), w.def_p[a]);
+            w.set_p(d, mask, value, known);
+        }
+        Exec::PRR(_) | Exec::PDD(_) | Exec::Sel32 | Exec::Sel64 => {}
+    }
+}

@@ -1,0 +1,219 @@
+//! Tensor maps in the simulator's own 128-byte encoding (PTX ISA 5.5; CUDA driver API, `cuTensorMapEncodeTiled`).
+//!
+//! Central type: [`TensorMap`]. Bytes: 0–3 a mark, 4 rank, 5 element type, 6 swizzle, 7 interleave, 8 fill, 16 address,
+//! 24… extents (5 x u32, less one), 48… byte strides of dimensions 1–4 (u64 / 16 as u64), 80… box (5 x u16, less one),
+//! 96… element strides (5 x u8, less one). All zeros plus `tensormap.replace` of every field give a valid map.
+
+use super::op::Scalar;
+
+const MARK: [u8; 4] = *b"sim\0";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorMap {
+    pub address: u64,
+    /// Element type as `tensormap.replace` numbers it (PTX ISA 9.7.9.28).
+    pub elemtype: u8,
+    /// Bytes of an element.
+    pub element: u32,
+    /// Extents, innermost first.
+    pub dims: Vec<u32>,
+    /// Byte strides of dimensions 1 and up.
+    pub strides: Vec<u64>,
+    pub tile: Vec<u32>,
+    pub element_strides: Vec<u32>,
+    /// 0 none, 1 32 bytes, 2 64 bytes, 3 128 bytes.
+    pub swizzle: u8,
+    pub interleave: u8,
+    /// Out-of-bounds floats read as NaN.
+    pub fill_nan: bool,
+}
+
+/// Bytes of an element type by its number.
+pub fn element_bytes(elemtype: u8) -> Option<u32> {
+    Some(match elemtype {
+        0 => 1,
+        1 | 6 | 10 => 2,
+        2 | 3 | 7 | 8 | 11 | 12 | 13 => 4,
+        4 | 5 | 9 => 8,
+        _ => return None,
+    })
+}
+
+impl TensorMap {
+    pub fn encode(&self) -> [u8; 128] {
+        let mut b = [0; 128];
+        b[..4].copy_from_slice(&MARK);
+        b[4] = self.dims.len() as u8 - 1;
+        b[5] = self.elemtype;
+        b[6] = self.swizzle;
+        b[7] = self.interleave;
+        b[8] = u8::from(self.fill_nan);
+        b[16..24].copy_from_slice(&self.address.to_le_bytes());
+        for (n, d) in self.dims.iter().enumerate() {
+            b[24 + 4 * n..28 + 4 * n].copy_from_slice(&(d.wrapping_sub(1)).to_le_bytes());
+        }
+        for (n, s) in self.strides.iter().enumerate() {
+            b[48 + 8 * n..56 + 8 * n].copy_from_slice(&s.to_le_bytes());
+        }
+        for (n, t) in self.tile.iter().enumerate() {
+            b[80 + 2 * n..82 + 2 * n].copy_from_slice(&((t - 1) as u16).to_le_bytes());
+        }
+        for (n, s) in self.element_strides.iter().enumerate() {
+            b[96 + n] = (*s - 1) as u8;
+        }
+        b
+    }
+
+    /// The map in 128 bytes, or why it is none.
+    pub fn decode(b: &[u8; 128]) -> Result<TensorMap, String> {
+        if b[..4] != MARK {
+            return Err(
+                "the 128 bytes are not a tensor map of this simulator (maps that a driver encoded are not supported)"
+                    .into(),
+            );
+        }
+        let rank = b[4] as usize + 1;
+        let element = element_bytes(b[5]).ok_or_else(|| format!("element type {} of a tensor map", b[5]))?;
+        if rank > 5 || b[6] > 3 || b[7] > 2 {
+            return Err(format!("a tensor map of rank {rank}, swizzle {} and interleave {}", b[6], b[7]));
+        }
+        if b[7] != 0 {
+            return Err("interleaved tensor maps are not supported".into());
+        }
+        let u32_at = |n: usize| u32::from_le_bytes([b[n], b[n + 1], b[n + 2], b[n + 3]]);
+        let u64_at = |n: usize| u64::from(u32_at(n)) | u64::from(u32_at(n + 4)) << 32;
+        let map = TensorMap {
+            address: u64_at(16),
+            elemtype: b[5],
+            element,
+            dims: (0..rank).map(|n| u32_at(24 + 4 * n).wrapping_add(1)).collect(),
+            strides: (0..rank - 1).map(|n| u64_at(48 + 8 * n)).collect(),
+            tile: (0..rank).map(|n| u32::from(u16::from_le_bytes([b[80 + 2 * n], b[81 + 2 * n]])) + 1).collect(),
+            element_strides: (0..rank).map(|n| u32::from(b[96 + n]) + 1).collect(),
+            swizzle: b[6],
+            interleave: b[7],
+            fill_nan: b[8] != 0,
+        };
+        map.check()?;
+        Ok(map)
+    }
+
+    /// The driver's limits.
+    pub fn check(&self) -> Result<(), String> {
+        if self.address % 16 != 0 {
+            return Err(format!("the tensor's address {:#x} is no multiple of 16", self.address));
+        }
+        if let Some(s) = self.strides.iter().find(|s| *s % 16 != 0 || **s >= 1 << 40) {
+            return Err(format!("a stride of {s} bytes; multiples of 16 below 2^40 are possible"));
+        }
+        if let Some(t) = self.tile.iter().find(|t| !(1..=256).contains(*t)) {
+            return Err(format!("a box extent of {t}; 1 to 256 are possible"));
+        }
+        if let Some(s) = self.element_strides.iter().find(|s| !(1..=8).contains(*s)) {
+            return Err(format!("an element stride of {s}; 1 to 8 are possible"));
+        }
+        let inner = u64::from(self.tile[0]) * u64::from(self.element);
+        if inner % 16 != 0 {
+            return Err(format!("{inner} bytes in a row of the box; multiples of 16 are possible"));
+        }
+        let span = [u64::MAX, 32, 64, 128][self.swizzle as usize];
+        if inner > span {
+            return Err(format!("{inner} bytes in a row of the box with a swizzle of {span} bytes"));
+        }
+        Ok(())
+    }
+
+    /// `tensormap.replace` on raw bytes.
+    pub fn replace(old: &[u8; 128], field: &str, index: Option<i64>, value: u64) -> Result<[u8; 128], String> {
+        let mut b = *old;
+        if b[..4] != MARK {
+            if b.iter().any(|x| *x != 0) {
+                return Err(
+                    "tensormap.replace on bytes that are neither zero nor a tensor map of this simulator".into()
+                );
+            }
+            b[..4].copy_from_slice(&MARK);
+        }
+        let n = index.unwrap_or(0);
+        let max = if field == "global_stride" { 4 } else { 5 };
+        if !(0..max).contains(&n) {
+            return Err(format!("dimension {n} of `{field}`"));
+        }
+        let n = n as usize;
+        let narrow = value as u32;
+        match field {
+            "global_address" => b[16..24].copy_from_slice(&value.to_le_bytes()),
+            "rank" => b[4] = narrow as u8,
+            "box_dim" => b[80 + 2 * n..82 + 2 * n].copy_from_slice(&(narrow.wrapping_sub(1) as u16).to_le_bytes()),
+            "global_dim" => b[24 + 4 * n..28 + 4 * n].copy_from_slice(&narrow.wrapping_sub(1).to_le_bytes()),
+            "global_stride" => b[48 + 8 * n..56 + 8 * n].copy_from_slice(&value.to_le_bytes()),
+            "element_stride" => b[96 + n] = narrow.wrapping_sub(1) as u8,
+            "elemtype" => b[5] = narrow as u8,
+            "interleave_layout" => b[7] = narrow as u8,
+            "swizzle_mode" => b[6] = narrow as u8,
+            "fill_mode" => b[8] = narrow as u8,
+            _ => return Err(format!("there is no field `{field}`")),
+        }
+        Ok(b)
+    }
+
+    pub fn box_bytes(&self) -> u32 {
+        self.tile.iter().product::<u32>() * self.element
+    }
+
+    /// What a box's shared address must be a multiple of.
+    pub fn shared_alignment(&self) -> u64 {
+        128
+    }
+
+    /// The shared address of a byte of the box after swizzling: 16-byte pieces are exchanged within 128-byte lines by the
+    /// line's number, `address bits 4–6 ^= bits 7–9` for 128 bytes, fewer bits for less.
+    pub fn swizzled(&self, base: u64, offset: u64) -> u64 {
+        super::matrix::swizzle(base + offset, [0, 1, 2, 3][self.swizzle as usize])
+    }
+
+    /// Element type for reductions.
+    pub fn scalar(&self) -> Scalar {
+        match self.elemtype {
+            3 => Scalar::S32,
+            4 => Scalar::U64,
+            5 => Scalar::S64,
+            6 => Scalar::F16,
+            7 | 8 => Scalar::F32,
+            9 => Scalar::F64,
+            10 => Scalar::Bf16,
+            _ => Scalar::U32,
+        }
+    }
+
+    /// Every element of a box at coordinates: its byte offset in the box, and its address unless it is out of bounds.
+    pub fn each_element(&self, coordinates: &[i32], mut f: impl FnMut(u64, Option<u64>)) {
+        let rank = self.dims.len();
+        let mut at = vec![0u32; rank];
+        let mut offset = 0;
+        loop {
+            let mut address = self.address;
+            let mut inside = true;
+            for n in 0..rank {
+                let c = i64::from(coordinates[n]) + i64::from(at[n]) * i64::from(self.element_strides[n]);
+                inside &= c >= 0 && c < i64::from(self.dims[n]);
+                let stride = if n == 0 { u64::from(self.element) } else { self.strides[n - 1] };
+                address = address.wrapping_add((c as u64).wrapping_mul(stride));
+            }
+            f(offset, inside.then_some(address));
+            offset += u64::from(self.element);
+            let mut n = 0;
+            loop {
+                if n == rank {
+                    return;
+                }
+                at[n] += 1;
+                if at[n] < self.tile[n] {
+                    break;
+                }
+                at[n] = 0;
+                n += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Findings and counters of a run.
+//!
+//! Central type: [`Report`]. Knows nothing of how they come about.
+
+use std::collections::BTreeMap;
+
+/// What kind of mistake a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    OutOfBounds,
+    Misaligned,
+    Uninitialised,
+    Race,
+    ProxyOrder,
+    Barrier,
+    Mbarrier,
+    Wgmma,
+    /// What ptxas repairs although the contract forbids it.
+    PtxContract,
+    Deadlock,
+    RegisterPool,
+    SharedMemory,
+    TensorMap,
+    Divergence,
+    Assertion,
+    Trap,
+    StepLimit,
+}
+
+impl Class {
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::OutOfBounds => "out-of-bounds",
+            Class::Misaligned => "misaligned",
+            Class::Uninitialised => "uninitialised",
+            Class::Race => "race",
+            Class::ProxyOrder => "proxy-order",
+            Class::Barrier => "barrier",
+            Class::Mbarrier => "mbarrier",
+            Class::Wgmma => "wgmma",
+            Class::PtxContract => "ptx-contract",
+            Class::Deadlock => "deadlock",
+            Class::RegisterPool => "register-pool",
+            Class::SharedMemory => "shared-memory",
+            Class::TensorMap => "tensor-map",
+            Class::Divergence => "divergence",
+            Class::Assertion => "assertion",
+            Class::Trap => "trap",
+            Class::StepLimit => "step-limit",
+        }
+    }
+
+    /// Whether a run cannot go on after it.
+    pub fn is_fatal(self) -> bool {
+        use Class::*;
+        matches!(self, OutOfBounds | Misaligned | Deadlock | Assertion | Trap | StepLimit | SharedMemory | TensorMap)
+    }
+}
+
+/// One mistake; later ones of the same class at the same line are counted, not listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub class: Class,
+    pub kernel: String,
+    pub block: [u32; 3],
+    /// Linear thread in the block, where one is to blame.
+    pub thread: Option<u32>,
+    /// Line of the PTX text.
+    pub line: u32,
+    /// `file:line` from the line table.
+    pub source: Option<String>,
+    pub message: String,
+    pub count: u64,
+}
+
+impl std::fmt::Display for Finding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: kernel `{}`, PTX line {}", self.class.name(), self.kernel, self.line)?;
+        if let Some(source) = &self.source {
+            write!(f, " ({source})")?;
+        }
+        write!(f, ", block ({}, {}, {})", self.block[0], self.block[1], self.block[2])?;
+        if let Some(thread) = self.thread {
+            write!(f, ", thread {thread}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if self.count > 1 {
+            write!(f, " ({} times)", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a launch did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    pub findings: Vec<Finding>,
+    /// Warp instructions.
+    pub instructions: u64,
+    /// Instructions times active lanes.
+    pub lane_instructions: u64,
+    pub blocks: u64,
+    /// Bytes moved, by `space kind`.
+    pub bytes: BTreeMap<&'static str, u64>,
+    /// 32-byte sectors touched in global memory by loads and by stores.
+    pub sectors: [u64; 2],
+    /// Shared-memory passes beyond the first, by line.
+    pub bank_conflicts: BTreeMap<u32, u64>,
+    /// Multiply-adds of tensor cores.
+    pub tensor_operations: u64,
+    pub barrier_waits: u64,
+    /// Text of `printf`.
+    pub output: String,
+}
+
+impl Report {
+    pub fn add(&mut self, finding: Finding) {
+        let same = |f: &Finding| f.class == finding.class && f.line == finding.line && f.kernel == finding.kernel;
+        match self.findings.iter().position(same) {
+            Some(old) => self.findings[old].count += 1,
+            None if self.findings.len() < 1000 => self.findings.push(finding),
+            None => {}
+        }
+    }
+
+    pub fn is_fatal(&self) -> bool {
+        self.findings.iter().any(|f| f.class.is_fatal())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        let findings: Vec<_> = self
+            .findings
+            .iter()
+            .map(|f| {
+                serde_json::json!({
+                    "class": f.class.name(), "kernel": f.kernel, "block": f.block, "thread": f.thread, "line": f.line,
+                    "source": f.source, "message": f.message, "count": f.count,
+                })
+            })
+            .collect();
+        serde_json::json!({
+            "findings": findings,
+            "counters": {
+                "warp_instructions": self.instructions,
+                "lane_instructions": self.lane_instructions,
+                "blocks": self.blocks,
+                "bytes": self.bytes,
+                "global_sectors": {"load": self.sectors[0], "store": self.sectors[1]},
+                "bank_conflicts": self.bank_conflicts,
+                "tensor_multiply_adds": self.tensor_operations,
+                "barrier_waits": self.barrier_waits,
+            },
+            "output": self.output,
+        })
+    }
+}
