@@ -98,7 +98,7 @@ pub fn call<'py>(
     let (objects, extras) = arguments(manifest, inputs, named)?;
     let device = pick_device(manifest, &objects, &extras)?;
     let stream = match device {
-        Device::Cpu => None,
+        Device::Cpu | Device::Sim => None,
         Device::Cuda(ordinal) => Some(match extras.stream {
             Some(stream) => stream,
             None => current_stream(py, objects.first(), ordinal)?,

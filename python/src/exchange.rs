@@ -136,7 +136,7 @@ impl Exchange {
         let (code, bits) = element_code(dtype)?;
         let mut sizes: Vec<i64> = shape.iter().map(|d| i64::try_from(*d).unwrap_or(i64::MAX)).collect();
         let device = match device {
-            Device::Cpu => DlDevice { kind: HOST, id: 0 },
+            Device::Cpu | Device::Sim => DlDevice { kind: HOST, id: 0 },
             Device::Cuda(ordinal) => DlDevice { kind: CUDA, id: ordinal as i32 },
         };
         let mut prototype =

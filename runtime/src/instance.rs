@@ -250,6 +250,8 @@ impl Instance {
             let weights = match &self.module.program {
                 Program::Cpu(cpu) => cpu.weights(&self.module.bundle, &bound)?,
                 Program::Cuda(cuda) => cuda.weights(&self.module.bundle, &bound)?,
+                #[cfg(feature = "sim")]
+                Program::Sim(sim) => sim.weights(&self.module.bundle, &bound)?,
             };
             if self.bindings.len() == MAX_BINDINGS {
                 self.bindings.remove(0);
@@ -288,7 +290,7 @@ impl Instance {
     ) -> Result<RunReport, Vec<Diagnostic>> {
         let module = self.module.clone();
         match &module.program {
-            Program::Cpu(_) => {
+            program if program.in_host_memory() => {
                 let inputs: Vec<_> = inputs.iter().map(|t| t.bytes().as_ptr() as u64).collect();
                 let outputs: Vec<_> = outputs.iter_mut().map(|t| t.bytes_mut().as_mut_ptr() as u64).collect();
                 // SAFETY: the tensors are alive and borrowed, of the sizes the binding was made for.
@@ -300,6 +302,7 @@ impl Instance {
                 let resolve = |i: &[u64], o: &[u64]| pointers(&binding.bound, &binding.weights, workspace, i, o);
                 Ok(cuda.run_host(&binding.bound, &mut binding.cuda, resolve, workspace, inputs, outputs, options)?)
             }
+            _ => unreachable!("a program is in host memory or on a GPU"),
         }
     }
 
@@ -319,14 +322,16 @@ impl Instance {
         let report = match &self.module.program {
             Program::Cpu(cpu) => unsafe { cpu.run(bound, &list, workspace, options) },
             Program::Cuda(cuda) => unsafe { cuda.run(bound, &mut binding.cuda, &list, workspace, options) },
+            #[cfg(feature = "sim")]
+            Program::Sim(sim) => unsafe { sim.run(bound, &list, workspace, options) },
         };
         Ok(report?)
     }
 
     fn check_addresses(&self, inputs: &[u64], outputs: &[u64]) -> Result<(), Vec<Diagnostic>> {
-        let align = |dtype: DType| match self.module.program {
-            Program::Cpu(_) => u64::from(dtype.bits() / 8).max(1),
-            Program::Cuda(_) => 16,
+        let align = |dtype: DType| match self.module.program.in_host_memory() {
+            true => u64::from(dtype.bits() / 8).max(1),
+            false => 16,
         };
         let ports = self.inputs().iter().zip(inputs).chain(self.outputs().iter().zip(outputs));
         let ranges: Vec<_> = ports.map(|(p, at)| (p, *at, at.saturating_add(p.bytes))).collect();

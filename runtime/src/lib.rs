@@ -1,4 +1,4 @@
-//! The runtime: opens bundles and runs them on the host's processor or a CUDA device.
+//! The runtime: opens bundles and runs them on the host's processor, a CUDA device or a simulated one.
 //!
 //! The way through: [`Bundle::open`] checks a file, [`Module::load`] takes its code onto a [`Device`],
 //! [`Instance`] owns memory, binds symbols and runs. It knows no graph and no compiler, and compiles nothing
@@ -37,6 +37,8 @@ pub mod doctor;
 mod instance;
 mod module;
 mod options;
+#[cfg(feature = "sim")]
+mod sim_device;
 pub mod symbols;
 pub mod tensor;
 mod workspace;

@@ -30,6 +30,15 @@ pub(crate) struct Inner {
 pub(crate) enum Program {
     Cpu(CpuProgram),
     Cuda(CudaProgram),
+    #[cfg(feature = "sim")]
+    Sim(crate::sim_device::SimProgram),
+}
+
+impl Program {
+    /// Whether inputs, outputs and workspace are host memory.
+    pub fn in_host_memory(&self) -> bool {
+        !matches!(self, Program::Cuda(_))
+    }
 }
 
 impl Inner {
@@ -67,6 +76,10 @@ impl Module {
         let program = match device {
             Device::Cpu => Program::Cpu(CpuProgram::load(&bundle, features)?),
             Device::Cuda(ordinal) => Program::Cuda(CudaProgram::load(&bundle, &target, ordinal)?),
+            #[cfg(feature = "sim")]
+            Device::Sim => Program::Sim(crate::sim_device::SimProgram::load(&bundle)?),
+            #[cfg(not(feature = "sim"))]
+            Device::Sim => return Err(vec![no_simulator()]),
         };
         tracing::info!(bundle = bundle.name(), %target, %device, "loaded");
         Ok(Module { inner: Arc::new(Inner { bundle, target, device, program }) })
@@ -128,11 +141,18 @@ impl Module {
     }
 }
 
+#[cfg(not(feature = "sim"))]
+fn no_simulator() -> Diagnostic {
+    Diagnostic::error("TC0829", "this build has no simulator")
+        .with_help("build `tricot-runtime` with the feature `sim`")
+}
+
 /// The target whose code runs on the device.
 fn choose_target(bundle: &Bundle, device: Device) -> Result<String, Diagnostic> {
     let targets = &bundle.manifest().targets;
     let (found, runs) = match device {
         Device::Cpu => (targets.contains_key("cpu").then(|| "cpu".to_string()), "cpu".to_string()),
+        Device::Sim => (targets.contains_key("sm_90a").then(|| "sm_90a".to_string()), "sm_90a".to_string()),
         Device::Cuda(ordinal) => {
             let (major, minor) = crate::cuda::capability(ordinal)?;
             let fits = |t: &&String| crate::cuda::target_fits(t, major, minor);

@@ -48,8 +48,8 @@ impl Workspace {
     ) -> Result<Workspace, Diagnostic> {
         let Some(allocator) = allocator else {
             return Ok(match &module.program {
-                Program::Cpu(_) => Workspace::Host(AlignedBytes::zeroed(bytes, ARENA_ALIGN as usize)?),
                 Program::Cuda(cuda) => Workspace::Device(cuda.allocate(bytes, "arena and scratch")?),
+                _ => Workspace::Host(AlignedBytes::zeroed(bytes, ARENA_ALIGN as usize)?),
             });
         };
         let pointer = allocator.allocate(bytes, ARENA_ALIGN).filter(|p| *p != 0).ok_or_else(|| {

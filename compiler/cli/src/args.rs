@@ -139,7 +139,8 @@ pub struct Run {
     /// Bound of `--compare`, relative L2.
     #[arg(long, value_name = "EPS", default_value_t = 1e-2, value_parser = tolerance)]
     pub bound: f64,
-    /// `cpu`, `cuda` or `cuda:N`; by default the best device present that the bundle has code for.
+    /// `cpu`, `cuda`, `cuda:N`, or `sim`, which executes the GPU code on the CPU and reports what is wrong with it; by default the best
+    /// device present that the bundle has code for.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
     /// Sizes to run at: `batch=4`. Random inputs get them, arrays must have them; a model is compiled for them.

@@ -170,3 +170,46 @@ fn the_authors_kernel_is_assembled_and_launched() {
     let said = String::from_utf8_lossy(&run(&misnamed).stderr).into_owned();
     assert!(said.contains("TC0123") || said.contains("TC0510"), "{said}");
 }
+
+/// Without a GPU: the simulator executes the PTX, the author's and Tricot's own.
+#[cfg(feature = "sm90")]
+#[test]
+fn gpu_code_runs_in_the_simulator() {
+    let folder = tempfile::tempdir().unwrap();
+    let bundle = folder.path().join("gate.tricot");
+    let build = |model: &Path| {
+        let out = crate::tricot(&["build", text(model), "--target", "sm_90a", "-o", text(&bundle)]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success() || said.contains("TC0506"), "{said}");
+        out.status.success()
+    };
+    let always = gate(|t| t.replacen("microseconds = 2.5", "always = true", 1), folder.path());
+    if !build(&always) {
+        println!("skipped: no ptxas");
+        return;
+    }
+    let numerics = ["--numerics", "--device", "sim", "--set", "n=37"];
+    let said = stdout(&[&["verify", text(&bundle), "--source", text(&always)], &numerics[..]].concat());
+    assert!(said.contains("output `y`: relative error"), "{said}");
+    // A kernel that is wrong is found out, by its result or by what it touches.
+    let wrong = gate(
+        |t| {
+            t.replacen("microseconds = 2.5", "always = true", 1).replacen(
+                "mul.f32 %f8, %f8, %f2",
+                "mul.f32 %f8, %f8, %f1",
+                1,
+            )
+        },
+        folder.path(),
+    );
+    assert!(build(&wrong));
+    let out = crate::tricot(&[&["verify", text(&bundle), "--source", text(&wrong)], &numerics[..]].concat());
+    assert_eq!(out.status.code(), Some(1), "{}", String::from_utf8_lossy(&out.stdout));
+    let outside = gate(
+        |t| t.replacen("microseconds = 2.5", "always = true", 1).replacen("@%outside bra done;", "", 1),
+        folder.path(),
+    );
+    assert!(build(&outside));
+    let said = refused(&[&["verify", text(&bundle), "--source", text(&outside)], &numerics[..]].concat(), "TC0870");
+    assert!(said.contains("out-of-bounds") && said.contains("line"), "{said}");
+}

@@ -292,7 +292,7 @@ pub unsafe extern "C" fn tricot_instance_run_host(
             return Err(vec![wrong("TRICOT_RUN_ASYNC has no meaning with host memory").with_help("leave it out")]);
         }
         let mut locked = instance.lock()?;
-        if instance.device == Device::Cpu {
+        if instance.device.in_host_memory() {
             // SAFETY: as the caller promises.
             unsafe { locked.run_at(&ins, &outs, &options) }?;
             return Ok(());

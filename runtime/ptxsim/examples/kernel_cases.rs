@@ -1,113 +1,25 @@
 //! Runs compiled kernel cases in the simulator and compares with the oracle.
-//! `TRICOT_SIM_FAST=1` multiplies matrices in host floats.
-//! `TRICOT_SIM_PLAIN=1` leaves the order of accesses unchecked.
 //!
 //! `kernel_cases DIR [NAME-PART]`: DIR holds `<case>.json` (a `GpuLaunch`) and `<case>.ptx`, and with the suffix `.generic`
-//! for kernels that avoid tensor cores. `TRICOT_SIM_SEEDS=N` runs each case under N seeds as well.
+//! for kernels that avoid tensor cores; `TRICOT_EMIT_CASES=DIR cargo test -p tricot-codegen --lib cases` writes them.
+//! `TRICOT_SIM_SEEDS=N` runs each case under N seeds as well; `TRICOT_SIM_PLAIN` leaves the checks of order out, `TRICOT_SIM_FAST` the
+//! exact matrix products.
 
 use std::path::Path;
 use std::time::Instant;
 use tricot_kernel_tests::cases::{self, Case};
-use tricot_kernel_tests::oracle;
-use tricot_plan::{GpuLaunch, Param, Swizzle};
-use tricot_ptxsim::{Device, Launch, Report, TensorMap, pack};
-use tricot_types::DType;
+use tricot_kernel_tests::simulate::{Options, simulate};
+use tricot_plan::GpuLaunch;
+use tricot_ptxsim::Report;
 
-/// The relative error, the report, and the seconds of the launch alone.
 fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64, Report, f64), String> {
     let read = |end: &str| std::fs::read_to_string(folder.join(format!("{name}.{end}"))).map_err(|e| e.to_string());
     let launch: GpuLaunch = serde_json::from_str(&read("json")?).map_err(|e| e.to_string())?;
-    let mut device = Device::new();
-    let module = device.load(&read("ptx")?).map_err(|e| e.to_string())?;
-    let program = module.kernel(&case.desc.name).map_err(|e| e.to_string())?;
-    let inputs = case.inputs();
-    let mut bases = vec![];
-    for (values, b) in inputs.iter().zip(&case.desc.buffers) {
-        let bytes = oracle::encode(b.dtype, values);
-        let nibbles = matches!(b.dtype, DType::I4 | DType::U4);
-        let only_written = b.access == tricot_kernel::Access::Write && !nibbles;
-        let len = bytes.len();
-        bases.push(device.memory.add(&b.name, (!only_written).then_some(bytes), len));
-    }
-    let size = |p: &tricot_types::Poly| p.eval(&case.bindings).map_err(|e| e.to_string());
-    let bytes = size(&launch.scratch)? as usize;
-    let scratch = device.memory.add("scratch", launch.zero_scratch.then(|| vec![0; bytes]), bytes);
-    let mut arguments = vec![];
-    for (n, p) in launch.params.iter().enumerate() {
-        let want = program.params.get(n).map_or(8, |p| p.2 as usize);
-        let value = match p {
-            Param::Buffer(b) => bases[*b as usize],
-            Param::Symbol(s) => case.bindings[&case.desc.symbols[*s as usize]] as u64,
-            Param::Value(v) => size(v)? as u64,
-            Param::Scratch => scratch,
-            Param::TensorMap(map) => {
-                let elemtype = match map.dtype {
-                    DType::F32 => 7,
-                    DType::F64 => 9,
-                    DType::F16 => 6,
-                    DType::BF16 => 10,
-                    DType::I32 => 3,
-                    DType::U32 => 2,
-                    DType::I16 | DType::U16 => 1,
-                    _ => 0,
-                };
-                let values = |p: &[tricot_types::Poly]| {
-                    p.iter().map(|p| size(p).map(|v| v as u64)).collect::<Result<Vec<_>, _>>()
-                };
-                let tensor = TensorMap {
-                    address: bases[map.buffer as usize] + size(&map.offset)? as u64,
-                    elemtype,
-                    element: tricot_ptxsim::machine::tensormap::element_bytes(elemtype).unwrap_or(1),
-                    dims: values(&map.dims)?.into_iter().map(|d| d as u32).collect(),
-                    strides: values(&map.strides)?,
-                    tile: map.tile.clone(),
-                    element_strides: vec![1; map.dims.len()],
-                    swizzle: match map.swizzle {
-                        Swizzle::None => 0,
-                        Swizzle::B32 => 1,
-                        Swizzle::B64 => 2,
-                        Swizzle::B128 => 3,
-                    },
-                    interleave: 0,
-                    fill_nan: false,
-                };
-                tensor.check()?;
-                arguments.push(tensor.encode().to_vec());
-                continue;
-            }
-        };
-        arguments.push(value.to_le_bytes()[..want.min(8)].to_vec());
-    }
-    let grid: Vec<i64> = launch.grid.iter().map(size).collect::<Result<_, _>>()?;
-    let mut report = Report::default();
-    let mut seconds = 0.0;
-    if grid.iter().all(|n| *n > 0) {
-        let launch = Launch {
-            grid: [grid[0] as u32, grid[1] as u32, grid[2] as u32],
-            block: launch.block,
-            cluster: launch.cluster,
-            dynamic_shared: launch.shared_bytes,
-            params: pack(&program, &arguments)?,
-            registers: program.bounds.maxntid.map(|t| (65536 / t.iter().product::<u32>() / 8 * 8).min(168)),
-            seed,
-            order: std::env::var_os("TRICOT_SIM_PLAIN").is_none(),
-            exact: std::env::var_os("TRICOT_SIM_FAST").is_none(),
-            ..Launch::default()
-        };
-        let start = Instant::now();
-        report = device.run(&module, &program, &launch);
-        seconds = start.elapsed().as_secs_f64();
-    }
-    if let Some(first) = report.findings.first() {
-        let more = report.findings.len() - 1;
-        return Err(format!("{first} [+{more}]"));
-    }
-    let mut got = vec![];
-    for ((base, b), values) in bases.iter().zip(&case.desc.buffers).zip(&inputs) {
-        let region = device.memory.region(*base).ok_or("a buffer")?;
-        got.push(oracle::decode(b.dtype, &region.data, values.len()));
-    }
-    Ok((case.check(&case.expected(&inputs), &got)?, report, seconds))
+    let set = |name: &str| std::env::var_os(name).is_some();
+    let options = Options { seed, order: !set("TRICOT_SIM_PLAIN"), exact: !set("TRICOT_SIM_FAST") };
+    let start = Instant::now();
+    let (error, report) = simulate(case, &read("ptx")?, &launch, options)?;
+    Ok((error, report, start.elapsed().as_secs_f64()))
 }
 
 fn main() {

@@ -30,6 +30,10 @@ impl Ceilings {
     pub fn of(device: Device) -> Result<Ceilings, Vec<Diagnostic>> {
         match device {
             Device::Cpu => Ok(processor()),
+            Device::Sim => Err(vec![
+                tricot_types::Diagnostic::error("TC0829", "a simulated device has no speed")
+                    .with_help("time the bundle on `cpu` or `cuda`"),
+            ]),
             Device::Cuda(n) => gpu(n).map_err(|d| vec![d]),
         }
     }

@@ -49,7 +49,7 @@ impl Sets {
         let inputs = module.manifest().inputs.iter().zip(&ins).map(|(port, bound)| random(port, bound));
         let inputs: Vec<HostTensor> = inputs.collect::<Outcome<_>>()?;
         let gpu = match module.device() {
-            Device::Cpu => None,
+            Device::Cpu | Device::Sim => None,
             Device::Cuda(n) => {
                 let context = Context::of(n).map_err(|d| vec![d])?;
                 Some((Stream::new(&context).map_err(|d| vec![d])?, context))

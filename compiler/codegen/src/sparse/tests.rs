@@ -27,9 +27,8 @@ fn sparse_products_assemble() {
 
 #[test]
 fn odd_depths_are_declined() {
-    let declined = |dtype, k, b_k_major| {
-        try_sparse(&sparse(dtype, (64, 64, k), b_k_major, false), &SymbolTable::new()).is_none()
-    };
+    let declined =
+        |dtype, k, b_k_major| try_sparse(&sparse(dtype, (64, 64, k), b_k_major, false), &SymbolTable::new()).is_none();
     assert!(declined(DType::BF16, 72, true) && !declined(DType::BF16, 80, true));
     assert!(declined(DType::F8E4M3, 80, true) && !declined(DType::F8E4M3, 96, true));
     // 8-bit operands are read along the reduction only (PTX ISA 9.7.15.5).

@@ -1,10 +1,12 @@
-//! Every case of `tricot_kernel_tests::cases` through the emitters: run by the emulator, assembled, and written out for a real GPU.
+//! Every case of `tricot_kernel_tests::cases` through the emitters: run by the emulator, run as PTX by the simulator, assembled, and written
+//! out for a real GPU.
 
 use super::{assembler, emulate};
 use crate::lower::Session;
 use crate::select::{Family, select, select_generic};
 use std::path::{Path, PathBuf};
 use tricot_kernel_tests::cases::{self, Case};
+use tricot_kernel_tests::simulate::{Options, simulate};
 use tricot_kernel_tests::{oracle, random};
 use tricot_types::Diagnostic;
 
@@ -63,12 +65,60 @@ fn assemble(case: &Case, family: &dyn Family, name: &str, folder: Option<&Path>)
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join(format!("{name}.json")), serde_json::to_string(&family.launch()).unwrap()).unwrap();
+        std::fs::write(folder.join(format!("{name}.ptx")), &lowered.ptx).unwrap();
         std::fs::write(folder.join(format!("{name}.cubin")), assembled.cubin).unwrap();
     }
     Ok(())
 }
 
-/// `TRICOT_EMIT_CASES=DIR` writes `<case>.json` (launch) and `<case>.cubin` for `gpu-kernels` of `tricot-kernel-tests`, and
+/// The families a case is tried with: the first choice, and the generic one where that is another.
+fn families(case: &Case) -> Vec<(Box<dyn Family>, String)> {
+    let best = select(&case.desc, &case.symbols).unwrap();
+    let generic = select_generic(&case.desc, &case.symbols).unwrap();
+    let (name, choices) = (&case.desc.name, (best.choice(), generic.choice()));
+    let mut out = vec![(best, name.clone())];
+    if choices.0 != choices.1 {
+        out.push((generic, format!("{name}.generic")));
+    }
+    out
+}
+
+/// Lowers a case and runs it in the simulator: at the latest legal moments, and under so many seeds.
+fn simulated(case: &Case, family: &dyn Family, seeds: u64) -> Result<(), String> {
+    let lowered = Session::new().and_then(|s| s.lower(&case.desc, family, &[], None)).map_err(|d| d.to_string())?;
+    for seed in std::iter::once(None).chain((0..seeds).map(Some)) {
+        let options = Options { seed, order: true, exact: seed.is_none() };
+        simulate(case, &lowered.ptx, &family.launch(), options).map_err(|e| format!("seed {seed:?}: {e}"))?;
+    }
+    Ok(())
+}
+
+/// All cases, every family: right results, and nothing for the simulator to find. `TRICOT_SIM_SEEDS` (2) is the number of random schedules.
+#[test]
+fn every_case_runs_in_the_simulator_without_a_finding() {
+    let seeds = std::env::var("TRICOT_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let cases = chosen(cases::all());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let failures = std::sync::Mutex::new(vec![]);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    for (family, name) in families(case) {
+                        if let Err(e) = simulated(case, family.as_ref(), seeds) {
+                            failures.lock().unwrap().push(format!("{name} ({}): {e}", family.choice()));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{} of {} cases fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// `TRICOT_EMIT_CASES=DIR` writes `<case>.json` (launch), `<case>.ptx` and `<case>.cubin` for `gpu-kernels` of `tricot-kernel-tests`, and
 /// `<case>.generic.…` where the generic families are not the first choice; without it a sample of the cases is assembled.
 #[test]
 fn cases_assemble() {
@@ -77,15 +127,8 @@ fn cases_assemble() {
     let cases: Vec<Case> = chosen(cases::all()).into_iter().step_by(step).collect();
     let mut failures = vec![];
     for case in &cases {
-        let name = &case.desc.name;
-        let (best, generic) =
-            (select(&case.desc, &case.symbols).unwrap(), select_generic(&case.desc, &case.symbols).unwrap());
-        let mut wanted = vec![(best.as_ref(), name.clone())];
-        if best.choice() != generic.choice() {
-            wanted.push((generic.as_ref(), format!("{name}.generic")));
-        }
-        for (family, file) in wanted {
-            let result = assemble(case, family, &file, folder.as_deref());
+        for (family, file) in families(case) {
+            let result = assemble(case, family.as_ref(), &file, folder.as_deref());
             failures.extend(result.err().map(|d| format!("{file} ({}): {d}", family.choice())));
         }
     }

@@ -262,7 +262,7 @@ pub(super) static ROWS: &[Row] = &[
             }
         }),
     },
-    r2!("bmsk.clamp.b32", |a, b| { if a >= 32 { 0 } else { ((((1u64 << b.min(32)) - 1) << a) & 0xffff_ffff) as u32 } }),
+    r2!("bmsk.clamp.b32", |a, b| if a >= 32 { 0 } else { ((((1u64 << b.min(32)) - 1) << a) & 0xffff_ffff) as u32 }),
     r2!("bmsk.wrap.b32", |a, b| (((1u64 << (b & 31)) - 1) << (a & 31)) as u32),
     r3!("prmt.b32", |a, b, c| prmt(a, b, c)),
     r3!("sad.s32", |a, b, c| c.wrapping_add((a as i32).abs_diff(b as i32))),

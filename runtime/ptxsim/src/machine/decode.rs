@@ -2,13 +2,11 @@
 //!
 //! Central type: [`Decoder`]. Everything it does not know is an error with the line; all errors of a kernel are listed at once.
 
-use super::convert::{Round, Spec, Type};
 use super::op::*;
-use crate::isa::{self, Exec};
 use crate::syntax::{self, Instruction, Module, Operand, Space, Statement, SyntaxError, Variable};
 use std::collections::{BTreeMap, HashMap};
 
-type Result<T> = std::result::Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 /// Instructions after inlining.
 const MAX_CODE: usize = 2_000_000;
@@ -18,7 +16,7 @@ const MAX_REGISTERS: u32 = 1 << 20;
 pub type Symbols = HashMap<String, (Space, u64)>;
 
 #[derive(Clone, Copy, PartialEq)]
-enum RegType {
+pub(super) enum RegType {
     R(u32),
     D,
     P,
@@ -26,37 +24,37 @@ enum RegType {
 }
 
 #[derive(Default)]
-struct Scope {
-    registers: HashMap<String, (Slot, u32)>,
-    ranges: Vec<(String, u32, RegType)>,
-    labels: HashMap<String, u32>,
-    targets: HashMap<String, Vec<String>>,
+pub(super) struct Scope {
+    pub(super) registers: HashMap<String, (Slot, u32)>,
+    pub(super) ranges: Vec<(String, u32, RegType)>,
+    pub(super) labels: HashMap<String, u32>,
+    pub(super) targets: HashMap<String, Vec<String>>,
     /// Space and offset of variables in it.
-    variables: HashMap<String, (Space, u64)>,
+    pub(super) variables: HashMap<String, (Space, u64)>,
 }
 
 pub(super) struct Decoder<'a> {
-    module: &'a Module,
-    symbols: &'a Symbols,
-    scopes: Vec<Scope>,
-    code: Vec<Inst>,
+    pub(super) module: &'a Module,
+    pub(super) symbols: &'a Symbols,
+    pub(super) scopes: Vec<Scope>,
+    pub(super) code: Vec<Inst>,
     /// Label number to pc.
-    labels: Vec<Option<u32>>,
-    files: [u32; 3],
-    constants32: HashMap<u32, u32>,
-    constants64: HashMap<u64, u32>,
-    constants_p: HashMap<bool, u32>,
-    specials: Vec<(Slot, Special)>,
-    local: u64,
-    shared: u64,
-    shared_names: Vec<(String, u64, u64)>,
-    errors: Vec<SyntaxError>,
-    calls: Vec<String>,
-    locations: BTreeMap<u32, syntax::Location>,
-    uses_setmaxnreg: bool,
-    line: u32,
+    pub(super) labels: Vec<Option<u32>>,
+    pub(super) files: [u32; 3],
+    pub(super) constants32: HashMap<u32, u32>,
+    pub(super) constants64: HashMap<u64, u32>,
+    pub(super) constants_p: HashMap<bool, u32>,
+    pub(super) specials: Vec<(Slot, Special)>,
+    pub(super) local: u64,
+    pub(super) shared: u64,
+    pub(super) shared_names: Vec<(String, u64, u64)>,
+    pub(super) errors: Vec<SyntaxError>,
+    pub(super) calls: Vec<String>,
+    pub(super) locations: BTreeMap<u32, syntax::Location>,
+    pub(super) uses_setmaxnreg: bool,
+    pub(super) line: u32,
     /// Bytes of the next load that matter.
-    used: Option<u32>,
+    pub(super) used: Option<u32>,
 }
 
 fn align(at: u64, to: u64) -> u64 {
@@ -243,23 +241,23 @@ fn special(name: &str) -> Option<(Special, bool)> {
 }
 
 impl<'a> Decoder<'a> {
-    fn label(&mut self) -> u32 {
+    pub(super) fn label(&mut self) -> u32 {
         self.labels.push(None);
         self.labels.len() as u32 - 1
     }
 
-    fn error(&mut self, line: u32, message: String) {
+    pub(super) fn error(&mut self, line: u32, message: String) {
         if self.errors.len() < 1000 {
             self.errors.push(SyntaxError { line, message });
         }
     }
 
-    fn push(&mut self, op: Op, guard: Option<(u32, bool)>) {
+    pub(super) fn push(&mut self, op: Op, guard: Option<(u32, bool)>) {
         self.code.push(Inst { op, guard, line: self.line });
     }
 
     /// Statements of a function or its inlined copy; `ret` goes to `end`.
-    fn body(&mut self, body: &'a [Statement], end: u32) {
+    pub(super) fn body(&mut self, body: &'a [Statement], end: u32) {
         // Labels first: branches go forward.
         let mut scope_labels: Vec<HashMap<String, u32>> = vec![HashMap::new()];
         let mut scope_targets: Vec<HashMap<String, Vec<String>>> = vec![HashMap::new()];
@@ -331,7 +329,7 @@ impl<'a> Decoder<'a> {
         self.scopes.truncate(depth);
     }
 
-    fn registers(&mut self, ty: &str, names: &[(String, Option<u32>)], line: u32) {
+    pub(super) fn registers(&mut self, ty: &str, names: &[(String, Option<u32>)], line: u32) {
         let ty = match ty {
             "pred" => RegType::P,
             "b8" | "u8" | "s8" => RegType::R(8),
@@ -358,7 +356,7 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn new_register(&mut self, ty: RegType, name: &str) -> Result<(Slot, u32)> {
+    pub(super) fn new_register(&mut self, ty: RegType, name: &str) -> Result<(Slot, u32)> {
         let (file, bits) = match ty {
             RegType::R(bits) => (0, bits),
             RegType::D => (1, 64),
@@ -380,7 +378,7 @@ impl<'a> Decoder<'a> {
         ))
     }
 
-    fn variable(&mut self, v: &Variable) {
+    pub(super) fn variable(&mut self, v: &Variable) {
         let bytes = v.bytes();
         let (space, at) = match v.space {
             Space::Local | Space::Param => {
@@ -407,7 +405,7 @@ impl<'a> Decoder<'a> {
         self.scopes.last_mut().expect("a scope").variables.insert(v.name.clone(), (space, at));
     }
 
-    fn find_register(&mut self, name: &str) -> Option<Result<(Slot, u32)>> {
+    pub(super) fn find_register(&mut self, name: &str) -> Option<Result<(Slot, u32)>> {
         for n in (0..self.scopes.len()).rev() {
             if let Some(slot) = self.scopes[n].registers.get(name) {
                 return Some(Ok(*slot));
@@ -433,7 +431,7 @@ impl<'a> Decoder<'a> {
         None
     }
 
-    fn find_variable(&self, name: &str) -> Option<(Space, u64)> {
+    pub(super) fn find_variable(&self, name: &str) -> Option<(Space, u64)> {
         self.scopes
             .iter()
             .rev()
@@ -457,7 +455,7 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    fn special_slot(&mut self, name: &str) -> Option<Slot> {
+    pub(super) fn special_slot(&mut self, name: &str) -> Option<Slot> {
         let (special, wide) = special(name)?;
         if let Some((slot, _)) = self.specials.iter().find(|(s, x)| *x == special && matches!(s, Slot::D(_)) == wide) {
             return Some(*slot);
@@ -516,7 +514,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// A source of up to 32 bits of a 16-bit type: immediates are cut.
-    fn r16(&mut self, o: &Operand, bits: u32) -> Result<u32> {
+    pub(super) fn r16(&mut self, o: &Operand, bits: u32) -> Result<u32> {
         match o {
             Operand::Int(v) if bits == 16 => Ok(self.const32(*v as u32 & 0xffff)),
             _ => self.r(o),
@@ -644,13 +642,13 @@ impl<'a> Decoder<'a> {
         found.ok_or_else(|| format!("there is no label `{name}`"))
     }
 
-    fn guard(&mut self, i: &Instruction) -> Result<Option<(u32, bool)>> {
+    pub(super) fn guard(&mut self, i: &Instruction) -> Result<Option<(u32, bool)>> {
         let Some((name, negated)) = &i.guard else { return Ok(None) };
         let (slot, _) = self.p(&Operand::Name(name.clone()))?;
         Ok(Some((slot, *negated)))
     }
 
-    fn instruction(&mut self, i: &'a Instruction, end: u32) -> Result<()> {
+    pub(super) fn instruction(&mut self, i: &'a Instruction, end: u32) -> Result<()> {
         let guard = self.guard(i)?;
         let parts: Vec<&str> = i.opcode.split('.').collect();
         match (parts[0], &parts[1..]) {
@@ -670,7 +668,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
+    pub(super) fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
         let mut operands = i.operands.iter().peekable();
         let returns = match operands.peek() {
             Some(Operand::List(list)) => {
@@ -739,281 +737,5 @@ impl<'a> Decoder<'a> {
         }
         self.push(Op::Nop, None);
         Ok(())
-    }
-
-    fn exactly(&self, i: &Instruction, n: usize) -> Result<()> {
-        if i.operands.len() == n { Ok(()) } else { Err(format!("{n} operands are expected, not {}", i.operands.len())) }
-    }
-
-    fn decode(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
-        if let Some(row) = isa::lookup(&i.opcode) {
-            let narrow = parts.last().is_some_and(|t| matches!(*t, "s16" | "u16" | "b16"));
-            return self.row(i, row.exec, narrow);
-        }
-        let rest = &parts[1..];
-        match parts[0] {
-            "setp" => self.setp(i, parts),
-            "mov" => self.mov(i, rest),
-            "cvt" => self.cvt(i, rest),
-            "add" | "sub" | "addc" | "subc" | "mad" | "madc" => self.carry(i, parts),
-            "bra" if matches!(rest, [] | ["uni"]) => {
-                let [Operand::Name(name)] = &i.operands[..] else { return Err("a label is expected".into()) };
-                Ok(Op::Bra { target: self.find_label(name)? })
-            }
-            "brx" => self.brx(i),
-            "trap" if rest.is_empty() => Ok(Op::Trap),
-            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
-            | "createpolicy" => {
-                if parts[0] == "createpolicy" {
-                    let d = self.dst_d(&i.operands[0])?;
-                    let a = self.const64(0);
-                    return Ok(Op::Mov64 { d, a });
-                }
-                Ok(Op::Prefetch)
-            }
-            _ => self.family(i, parts),
-        }
-    }
-
-    fn row(&mut self, i: &Instruction, exec: Exec, narrow: bool) -> Result<Op> {
-        let o = &i.operands;
-        let want = match exec {
-            Exec::R1(_) | Exec::D1(_) | Exec::DR(_) | Exec::RD(_) | Exec::P1(_) => 2,
-            Exec::R4(_) => 5,
-            Exec::R3(_) | Exec::D3(_) | Exec::DRRD(_) | Exec::DDRR(_) | Exec::Sel32 | Exec::Sel64 => 4,
-            _ => 3,
-        };
-        if let Exec::PRR(_) | Exec::PDD(_) = exec {
-            return self.compare(i, exec, None, narrow);
-        }
-        self.exactly(i, want)?;
-        let bits = if narrow { 16 } else { 32 };
-        let mut s = [0u32; 4];
-        let d = match exec {
-            Exec::R1(_) | Exec::R2(_) | Exec::R3(_) | Exec::R4(_) => {
-                for n in 1..want {
-                    s[n - 1] = self.r16(&o[n], bits)?;
-                }
-                // `mul.wide.s16` writes 32 bits from 16.
-                self.dst_r(&o[0])?
-            }
-            Exec::D1(_) | Exec::D2(_) | Exec::D3(_) => {
-                for n in 1..want {
-                    s[n - 1] = self.d(&o[n])?;
-                }
-                self.dst_d(&o[0])?
-            }
-            Exec::DR(_) => {
-                s[0] = self.r(&o[1])?;
-                self.dst_d(&o[0])?
-            }
-            Exec::RD(_) => {
-                s[0] = self.d(&o[1])?;
-                self.dst_r(&o[0])?
-            }
-            Exec::DRR(_) => {
-                s[0] = self.r(&o[1])?;
-                s[1] = self.r(&o[2])?;
-                self.dst_d(&o[0])?
-            }
-            Exec::DDR(_) => {
-                s[0] = self.d(&o[1])?;
-                s[1] = self.r(&o[2])?;
-                self.dst_d(&o[0])?
-            }
-            Exec::DRRD(_) => {
-                s = [self.r(&o[1])?, self.r(&o[2])?, self.d(&o[3])?, 0];
-                self.dst_d(&o[0])?
-            }
-            Exec::DDRR(_) => {
-                s = [self.d(&o[1])?, self.r(&o[2])?, self.r(&o[3])?, 0];
-                self.dst_d(&o[0])?
-            }
-            Exec::PP(_) | Exec::P1(_) => {
-                for n in 1..want {
-                    let (p, negated) = self.p(&o[n])?;
-                    if negated {
-                        return Err("a negated operand".into());
-                    }
-                    s[n - 1] = p;
-                }
-                self.dst_p(&o[0])?
-            }
-            Exec::Sel32 | Exec::Sel64 => {
-                let wide = matches!(exec, Exec::Sel64);
-                let (p, negated) = self.p(&o[3])?;
-                let (mut a, mut b) = if wide {
-                    (self.d(&o[1])?, self.d(&o[2])?)
-                } else {
-                    (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?)
-                };
-                if negated {
-                    std::mem::swap(&mut a, &mut b);
-                }
-                let d = if wide { self.dst_d(&o[0])? } else { self.dst_r(&o[0])? };
-                return Ok(Op::Select { wide, d, a, b, p });
-            }
-            Exec::PRR(_) | Exec::PDD(_) => return Err("a comparison".into()),
-        };
-        Ok(Op::Exec { f: exec, d, s })
-    }
-
-    fn compare(&mut self, i: &Instruction, f: Exec, combine: Option<Combine>, narrow: bool) -> Result<Op> {
-        let o = &i.operands;
-        self.exactly(i, if combine.is_some() { 4 } else { 3 })?;
-        let (d, q) = match &o[0] {
-            Operand::Pair(d, q) => (self.dst_p(d)?, Some(self.dst_p(q)?)),
-            single => (self.dst_p(single)?, None),
-        };
-        let bits = if narrow { 16 } else { 32 };
-        let (a, b) = match f {
-            Exec::PDD(_) => (self.d(&o[1])?, self.d(&o[2])?),
-            _ => (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?),
-        };
-        let combine = match combine {
-            Some(c) => {
-                let (p, negated) = self.p(&o[3])?;
-                Some((c, p, negated))
-            }
-            None => None,
-        };
-        Ok(Op::Setp { f, d, q, a, b, combine })
-    }
-
-    /// `setp` with a combining operation or `.ftz`.
-    fn setp(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
-        let (mut plain, mut combine) = (vec!["setp"], None);
-        for part in &parts[1..] {
-            match *part {
-                "and" => combine = Some(Combine::And),
-                "or" => combine = Some(Combine::Or),
-                "xor" => combine = Some(Combine::Xor),
-                other => plain.push(other),
-            }
-        }
-        let name = plain.join(".");
-        let row = isa::lookup(&name).ok_or("there is no such instruction for sm_90a, or it is not supported")?;
-        let narrow = matches!(parts[parts.len() - 1], "s16" | "u16" | "b16");
-        self.compare(i, row.exec, combine, narrow)
-    }
-
-    fn mov(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
-        self.exactly(i, 2)?;
-        let [ty] = rest else { return Err("there is no such `mov`".into()) };
-        let (to, from) = (&i.operands[0], &i.operands[1]);
-        let bits = match *ty {
-            "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
-            "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
-            "b64" | "u64" | "s64" | "f64" => 64,
-            _ => return Err("a `mov` of this type is not supported".into()),
-        };
-        if let Operand::Name(name) = from {
-            let dynamic = matches!(
-                name.as_str(),
-                "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%globaltimer_lo" | "%globaltimer_hi"
-            );
-            if dynamic {
-                return Ok(Op::Clock { d: self.any(to)?.0 });
-            }
-        }
-        if let Operand::Vector(items) = to {
-            let a = self.source(from, bits)?;
-            let parts = items.iter().map(|o| Ok(self.any(o)?.0)).collect::<Result<Vec<_>>>()?;
-            let bits = bits / parts.len().max(1) as u32;
-            return Ok(Op::Unpack { parts, a, bits });
-        }
-        if let Operand::Vector(items) = from {
-            let bits = bits / items.len().max(1) as u32;
-            let parts = items.iter().map(|o| self.source(o, bits)).collect::<Result<Vec<_>>>()?;
-            return Ok(Op::Pack { d: self.any(to)?.0, parts, bits });
-        }
-        match self.any(to)?.0 {
-            Slot::D(d) => Ok(Op::Mov64 { d, a: self.d(from)? }),
-            Slot::R(d) => Ok(Op::Mov32 { d, a: self.r16(from, bits)? }),
-            Slot::Sink => Ok(Op::Nop),
-            Slot::P(_) => Err("a predicate as destination".into()),
-        }
-    }
-
-    fn cvt(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
-        self.exactly(i, 2)?;
-        let unknown = || "there is no such conversion for sm_90a, or it is not supported".to_string();
-        let n = rest.len();
-        if n < 2 {
-            return Err(unknown());
-        }
-        let (to, from) = (Type::parse(rest[n - 2]).ok_or_else(unknown)?, Type::parse(rest[n - 1]).ok_or_else(unknown)?);
-        let (d, dst_bits) = self.any(&i.operands[0])?;
-        let mut spec = Spec { to, from, round: Round::Nearest, whole: false, saturate: false, ftz: false, dst_bits };
-        for part in &rest[..n - 2] {
-            match *part {
-                "rn" => spec.round = Round::Nearest,
-                "rz" => spec.round = Round::Zero,
-                "rm" => spec.round = Round::Down,
-                "rp" => spec.round = Round::Up,
-                "rni" => (spec.round, spec.whole) = (Round::Nearest, true),
-                "rzi" => (spec.round, spec.whole) = (Round::Zero, true),
-                "rmi" => (spec.round, spec.whole) = (Round::Down, true),
-                "rpi" => (spec.round, spec.whole) = (Round::Up, true),
-                "sat" => spec.saturate = true,
-                "ftz" => spec.ftz = true,
-                _ => return Err(unknown()),
-            }
-        }
-        let small = matches!(to, Type::F16 | Type::Bf16);
-        let from_int = matches!(from, Type::Int { .. });
-        if !spec.whole && spec.round != Round::Nearest && (small || from_int) {
-            return Err("this rounding mode is not supported".into());
-        }
-        let a = self.source(&i.operands[1], from.bits())?;
-        Ok(Op::Convert { spec, d, a })
-    }
-
-    fn carry(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
-        let (name, rest) = (parts[0], &parts[1..]);
-        let output = rest.first() == Some(&"cc");
-        let ty = rest.get(usize::from(output)).copied().unwrap_or("");
-        let input = name.ends_with('c');
-        if !matches!(name, "add" | "sub" | "addc" | "subc")
-            || rest.len() != 1 + usize::from(output)
-            || !(input || output)
-        {
-            return Err("there is no such instruction for sm_90a, or it is not supported".into());
-        }
-        self.exactly(i, 3)?;
-        let wide = match ty {
-            "u32" | "s32" | "b32" => false,
-            "u64" | "s64" | "b64" => true,
-            _ => return Err("a type of 32 or 64 bits is expected".into()),
-        };
-        let o = &i.operands;
-        let (d, a, b) = if wide {
-            (self.dst_d(&o[0])?, self.d(&o[1])?, self.d(&o[2])?)
-        } else {
-            (self.dst_r(&o[0])?, self.r(&o[1])?, self.r(&o[2])?)
-        };
-        Ok(Op::Carry { wide, sub: name.starts_with("sub"), input, output, d, a, b })
-    }
-
-    fn brx(&mut self, i: &Instruction) -> Result<Op> {
-        let [index, Operand::Name(list)] = &i.operands[..] else {
-            return Err("an index and a label list are expected".into());
-        };
-        let names = self.scopes.iter().rev().find_map(|s| s.targets.get(list).cloned());
-        let names = names.ok_or_else(|| format!("there is no `.branchtargets` `{list}`"))?;
-        let targets = names.iter().map(|n| self.find_label(n)).collect::<Result<Vec<_>>>()?;
-        Ok(Op::Brx { targets, index: self.r(index)? })
-    }
-
-    /// Bytes of a load from the first to the last that matters.
-    pub(super) fn used_bytes(&mut self, all: u32) -> u32 {
-        match self.used.take() {
-            Some(mask) => all.min(32 - mask.leading_zeros()),
-            None => all,
-        }
-    }
-
-    pub(super) fn note_setmaxnreg(&mut self) {
-        self.uses_setmaxnreg = true;
     }
 }

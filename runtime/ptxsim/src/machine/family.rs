@@ -9,10 +9,10 @@ use crate::syntax::{Instruction, Operand, Space};
 type Result<T> = std::result::Result<T, String>;
 
 /// Modifiers in order, eaten from the front.
-struct Mods<'a>(&'a [&'a str]);
+pub(super) struct Mods<'a>(pub(super) &'a [&'a str]);
 
 impl<'a> Mods<'a> {
-    fn eat(&mut self, name: &str) -> bool {
+    pub(super) fn eat(&mut self, name: &str) -> bool {
         let found = self.0.first() == Some(&name);
         if found {
             self.0 = &self.0[1..];
@@ -20,34 +20,34 @@ impl<'a> Mods<'a> {
         found
     }
 
-    fn one_of<T: Copy>(&mut self, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn one_of<T: Copy>(&mut self, choices: &[(&str, T)]) -> Option<T> {
         let found = choices.iter().find(|(n, _)| self.0.first() == Some(n))?;
         self.0 = &self.0[1..];
         Some(found.1)
     }
 
-    fn need<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T> {
+    pub(super) fn need<T: Copy>(&mut self, choices: &[(&str, T)]) -> Result<T> {
         self.one_of(choices).ok_or_else(|| {
             let names: Vec<&str> = choices.iter().map(|c| c.0).collect();
             format!("one of .{} is expected", names.join(" ."))
         })
     }
 
-    fn done(&self) -> Result<()> {
+    pub(super) fn done(&self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
             Some(m) => Err(format!("`.{m}` is not known or not supported here")),
         }
     }
 
-    fn next(&mut self) -> Option<&'a str> {
+    pub(super) fn next(&mut self) -> Option<&'a str> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(first)
     }
 }
 
-const SPACES: &[(&str, Space)] = &[
+pub(super) const SPACES: &[(&str, Space)] = &[
     ("global", Space::Global),
     ("shared", Space::Shared),
     ("shared::cta", Space::Shared),
@@ -58,10 +58,10 @@ const SPACES: &[(&str, Space)] = &[
     ("param::entry", Space::Param),
     ("param::func", Space::Param),
 ];
-const SHARED: &[(&str, Space)] =
+pub(super) const SHARED: &[(&str, Space)] =
     &[("shared", Space::Shared), ("shared::cta", Space::Shared), ("shared::cluster", Space::Shared)];
 
-fn order(m: &mut Mods) -> Order {
+pub(super) fn order(m: &mut Mods) -> Order {
     let strong = Order { strong: true, acquire: false, release: false };
     let choices = [
         ("weak", Order::default()),
@@ -77,11 +77,11 @@ fn order(m: &mut Mods) -> Order {
     order
 }
 
-fn scope(m: &mut Mods) {
+pub(super) fn scope(m: &mut Mods) {
     let _ = m.one_of(&[("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())]);
 }
 
-fn cache(m: &mut Mods) {
+pub(super) fn cache(m: &mut Mods) {
     loop {
         let Some(first) = m.0.first() else { return };
         let known = first.starts_with("L1::")
@@ -94,7 +94,7 @@ fn cache(m: &mut Mods) {
     }
 }
 
-fn data_type(name: &str) -> Option<(u8, bool)> {
+pub(super) fn data_type(name: &str) -> Option<(u8, bool)> {
     Some(match name {
         "b8" | "u8" => (1, false),
         "s8" => (1, true),
@@ -107,7 +107,7 @@ fn data_type(name: &str) -> Option<(u8, bool)> {
     })
 }
 
-fn numbers(text: &str) -> Option<[u32; 3]> {
+pub(super) fn numbers(text: &str) -> Option<[u32; 3]> {
     // m64n128k16
     let rest = text.strip_prefix('m')?;
     let (m, rest) = rest.split_once('n')?;
@@ -115,7 +115,7 @@ fn numbers(text: &str) -> Option<[u32; 3]> {
     Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
 }
 
-fn elem(name: &str) -> Option<Elem> {
+pub(super) fn elem(name: &str) -> Option<Elem> {
     Some(match name {
         "f16" => Elem::F16,
         "bf16" => Elem::Bf16,
@@ -128,7 +128,7 @@ fn elem(name: &str) -> Option<Elem> {
     })
 }
 
-fn acc(name: &str) -> Option<Acc> {
+pub(super) fn acc(name: &str) -> Option<Acc> {
     Some(match name {
         "f32" => Acc::F32,
         "f16" => Acc::F16,
@@ -137,7 +137,7 @@ fn acc(name: &str) -> Option<Acc> {
     })
 }
 
-const ATOM_OPS: &[(&str, AtomOp)] = &[
+pub(super) const ATOM_OPS: &[(&str, AtomOp)] = &[
     ("add", AtomOp::Add),
     ("min", AtomOp::Min),
     ("max", AtomOp::Max),
@@ -149,7 +149,7 @@ const ATOM_OPS: &[(&str, AtomOp)] = &[
     ("inc", AtomOp::Inc),
     ("dec", AtomOp::Dec),
 ];
-const SCALARS: &[(&str, Scalar)] = &[
+pub(super) const SCALARS: &[(&str, Scalar)] = &[
     ("u32", Scalar::U32),
     ("b32", Scalar::U32),
     ("s32", Scalar::S32),
@@ -165,14 +165,14 @@ const SCALARS: &[(&str, Scalar)] = &[
     ("bf16x2", Scalar::Bf16x2),
 ];
 
-fn int(o: &Operand) -> Result<u32> {
+pub(super) fn int(o: &Operand) -> Result<u32> {
     match o {
         Operand::Int(v) => u32::try_from(*v).map_err(|_| format!("{v} is out of range")),
         _ => Err("a constant is expected".into()),
     }
 }
 
-fn vector(o: &Operand) -> Vec<Operand> {
+pub(super) fn vector(o: &Operand) -> Vec<Operand> {
     match o {
         Operand::Vector(items) => items.clone(),
         other => vec![other.clone()],
@@ -180,7 +180,7 @@ fn vector(o: &Operand) -> Vec<Operand> {
 }
 
 /// The space an address is in: the modifier's, or the named variable's where the instruction says none.
-fn settle(said: Option<Space>, named: Option<Space>) -> Space {
+pub(super) fn settle(said: Option<Space>, named: Option<Space>) -> Space {
     match (said, named) {
         // Parameters of device functions and call frames live in local memory.
         (Some(Space::Param), Some(s)) => s,
@@ -191,11 +191,11 @@ fn settle(said: Option<Space>, named: Option<Space>) -> Space {
 }
 
 impl Decoder<'_> {
-    fn regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
+    pub(super) fn regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
         vector(o).iter().map(|x| self.r(x)).collect()
     }
 
-    fn dst_regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
+    pub(super) fn dst_regs(&mut self, o: &Operand) -> Result<Vec<u32>> {
         vector(o).iter().map(|x| self.dst_r(x)).collect()
     }
 
@@ -222,7 +222,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn operands<'i>(&self, i: &'i Instruction, least: usize, most: usize) -> Result<&'i [Operand]> {
+    pub(super) fn operands<'i>(&self, i: &'i Instruction, least: usize, most: usize) -> Result<&'i [Operand]> {
         let n = i.operands.len();
         if (least..=most).contains(&n) {
             Ok(&i.operands)
@@ -231,7 +231,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn load(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn load(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let order = order(&mut m);
         let said = m.one_of(SPACES);
         m.eat("nc");
@@ -250,7 +250,7 @@ impl Decoder<'_> {
         Ok(Op::Ld { space: settle(said, named), addr, size, signed, dst, order, used })
     }
 
-    fn store(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn store(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let order = order(&mut m);
         let said = m.one_of(SPACES);
         cache(&mut m);
@@ -267,7 +267,7 @@ impl Decoder<'_> {
         Ok(Op::St { space: settle(said, named), addr, size, src, order })
     }
 
-    fn atomic(&mut self, i: &Instruction, mut m: Mods, red: bool) -> Result<Op> {
+    pub(super) fn atomic(&mut self, i: &Instruction, mut m: Mods, red: bool) -> Result<Op> {
         let order = Order { strong: true, ..order(&mut m) };
         let said = m.one_of(SPACES);
         let op = m.need(ATOM_OPS)?;
@@ -293,7 +293,7 @@ impl Decoder<'_> {
         Ok(Op::Atom { op, ty, space: settle(said, named), addr, dst, b, c, order })
     }
 
-    fn cvta(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn cvta(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let to = m.eat("to");
         let space = m.need(SPACES)?;
         m.need(&[("u64", ())])?;
@@ -302,14 +302,14 @@ impl Decoder<'_> {
         Ok(Op::Cvta { d: self.dst_d(&o[0])?, a: self.d(&o[1])?, space, to })
     }
 
-    fn isspacep(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn isspacep(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let space = m.need(SPACES)?;
         m.done()?;
         let o = self.operands(i, 2, 2)?;
         Ok(Op::Isspacep { p: self.dst_p(&o[0])?, a: self.any(&o[1])?.0, space })
     }
 
-    fn mapa(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn mapa(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let shared = m.one_of(SHARED).is_some();
         let bits = m.need(&[("u32", 32), ("u64", 64)])?;
         m.done()?;
@@ -321,7 +321,7 @@ impl Decoder<'_> {
         Ok(Op::Mapa { d: self.any(&o[0])?.0, a, rank: self.r(&o[2])?, generic: !shared })
     }
 
-    fn warp_wide(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
+    pub(super) fn warp_wide(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
         if name == "activemask" {
             m.need(&[("b32", ())])?;
             m.done()?;
@@ -394,7 +394,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn barrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn barrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         if m.eat("cluster") {
             let arrive = m.need(&[("arrive", true), ("wait", false)])?;
             let _ = m.one_of(&[("release", ()), ("relaxed", ()), ("acquire", ())]);
@@ -433,7 +433,7 @@ impl Decoder<'_> {
         Ok(Op::Bar { id: self.r(&o[0])?, count, arrive: what == 1, aligned, reduce: None })
     }
 
-    fn mbarrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn mbarrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let what = m.next().unwrap_or("");
         let mut expect = false;
         let mut drop = false;
@@ -492,7 +492,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn copy(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+    pub(super) fn copy(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         let reduce = m.eat("reduce");
         if !m.eat("async") {
             return Err("there is no such instruction for sm_90a, or it is not supported".into());
@@ -542,7 +542,7 @@ impl Decoder<'_> {
         Ok(Op::CpAsync { dst, src, size, bytes })
     }
 
-    fn bulk(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
+    pub(super) fn bulk(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
         if m.eat("commit_group") {
             m.done()?;
             return Ok(Op::BulkCommit);
@@ -595,7 +595,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn tensor(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
+    pub(super) fn tensor(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
         let rank = m.need(&[("1d", 1), ("2d", 2), ("3d", 3), ("4d", 4), ("5d", 5)])?;
         let to = m.need(SPACES)?;
         let from = m.need(SPACES)?;
@@ -643,233 +643,9 @@ impl Decoder<'_> {
             _ => Err("a tensor copy between these spaces is not supported".into()),
         }
     }
-
-    fn matrix_move(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
-        m.need(&[("sync", ())])?;
-        m.need(&[("aligned", ())])?;
-        m.need(&[("m8n8", ())])?;
-        let n = m.need(&[("x1", 1), ("x2", 2), ("x4", 4)])?;
-        let trans = m.eat("trans");
-        let said = m.one_of(SHARED);
-        m.need(&[("b16", ())])?;
-        m.done()?;
-        let o = self.operands(i, 2, 2)?;
-        let load = name == "ldmatrix";
-        let (registers, address) = if load { (&o[0], &o[1]) } else { (&o[1], &o[0]) };
-        let (addr, named) = self.addr(address)?;
-        let space = settle(said, named);
-        let list = if load { self.dst_regs(registers)? } else { self.regs(registers)? };
-        if list.len() != n {
-            return Err(format!("{n} registers are expected, not {}", list.len()));
-        }
-        Ok(if load {
-            Op::Ldmatrix { dst: list, trans, space, addr }
-        } else {
-            Op::Stmatrix { src: list, trans, space, addr }
-        })
-    }
-
-    fn mma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
-        m.need(&[("sync", ())])?;
-        m.need(&[("aligned", ())])?;
-        let shape = m.next().unwrap_or("");
-        let [rows, n, k] = numbers(shape).ok_or("a shape is expected")?;
-        m.need(&[("row", ())])?;
-        m.need(&[("col", ())])?;
-        let mut types = [""; 4];
-        for t in &mut types {
-            *t = m.next().unwrap_or("");
-        }
-        m.done()?;
-        let unknown = || format!("`mma` of shape {shape} and types {types:?} is not supported");
-        let (d_acc, a) = (acc(types[0]).ok_or_else(unknown)?, elem(types[1]).ok_or_else(unknown)?);
-        let (b, c_acc) = (elem(types[2]).ok_or_else(unknown)?, acc(types[3]).ok_or_else(unknown)?);
-        if rows != 16 || n != 8 || !matches!(k * a.bytes(), 16 | 32) || a.bytes() != b.bytes() {
-            return Err(unknown());
-        }
-        let o = self.operands(i, 4, 4)?;
-        let mma = Mma {
-            m: rows,
-            n,
-            k,
-            acc: c_acc,
-            d_acc,
-            a,
-            b,
-            dr: self.dst_regs(&o[0])?,
-            ar: self.regs(&o[1])?,
-            br: self.regs(&o[2])?,
-            cr: self.regs(&o[3])?,
-        };
-        let (na, nb) = (k * a.bytes() / 8, k * b.bytes() / 16);
-        let nc = |acc| if acc == Acc::F16 { 2 } else { 4 };
-        if mma.ar.len() as u32 != na
-            || mma.br.len() as u32 != nb
-            || mma.cr.len() != nc(c_acc)
-            || mma.dr.len() != nc(d_acc)
-        {
-            return Err("a wrong number of registers".into());
-        }
-        Ok(Op::Mma(Box::new(mma)))
-    }
-
-    fn wgmma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
-        let what = m.next().unwrap_or("");
-        let sparse = what == "mma_async" && m.eat("sp");
-        m.need(&[("sync", ())])?;
-        m.need(&[("aligned", ())])?;
-        match what {
-            "fence" => {
-                m.done()?;
-                return Ok(Op::WgmmaFence);
-            }
-            "commit_group" => {
-                m.done()?;
-                return Ok(Op::WgmmaCommit);
-            }
-            "wait_group" => {
-                m.done()?;
-                return Ok(Op::WgmmaWait { pending: int(&self.operands(i, 1, 1)?[0])? });
-            }
-            "mma_async" => {}
-            _ => return Err("there is no such instruction".into()),
-        }
-        let shape = m.next().unwrap_or("");
-        let [rows, n, k] = numbers(shape).ok_or("a shape is expected")?;
-        let mut types = [""; 3];
-        for t in &mut types {
-            *t = m.next().unwrap_or("");
-        }
-        let saturate = m.eat("satfinite");
-        m.done()?;
-        let unknown = || format!("`wgmma` of shape {shape} and types {types:?} does not exist");
-        let d_acc = acc(types[0]).ok_or_else(unknown)?;
-        let (a, b) = (elem(types[1]).ok_or_else(unknown)?, elem(types[2]).ok_or_else(unknown)?);
-        let span = if sparse { 64 } else { 32 };
-        if rows != 64 || n % 8 != 0 || !(8..=256).contains(&n) || k * a.bytes() != span || a.bytes() != b.bytes() {
-            return Err(unknown());
-        }
-        let o = &i.operands;
-        let least = if sparse { 6 } else { 4 };
-        self.operands(i, least, 12)?;
-        let d = self.dst_regs(&o[0])?;
-        let want = if d_acc == Acc::F16 { n / 4 } else { n / 2 };
-        if d.len() as u32 != want {
-            return Err(format!("{want} accumulators are expected, not {}", d.len()));
-        }
-        let (a_regs, a_desc) = match &o[1] {
-            Operand::Vector(_) => (self.regs(&o[1])?, None),
-            other => (vec![], Some(self.d(other)?)),
-        };
-        if a_desc.is_none() && a_regs.len() != 4 {
-            return Err("four registers of A are expected".into());
-        }
-        let b_desc = self.d(&o[2])?;
-        let mut at = 3;
-        let meta = if sparse {
-            at = 5;
-            Some((self.r(&o[3])?, int(&o[4])?))
-        } else {
-            None
-        };
-        let (scale_d, negated) = self.p(&o[at])?;
-        if negated {
-            return Err("a negated scale-d".into());
-        }
-        let rest: Vec<i128> = o[at + 1..]
-            .iter()
-            .map(|x| match x {
-                Operand::Int(v) => Ok(*v),
-                _ => Err("a constant is expected".to_string()),
-            })
-            .collect::<Result<_>>()?;
-        let integer = matches!(a, Elem::S8 | Elem::U8);
-        let negative = |n: usize| rest.get(n) == Some(&-1);
-        let (trans_a, trans_b) = match (rest.len(), a_desc.is_some()) {
-            (4, true) => (rest[2] == 1, rest[3] == 1),
-            (3, false) => (false, rest[2] == 1),
-            (2, _) => (false, false),
-            (0, _) if integer => (false, false),
-            _ => return Err(format!("{} immediates at the end", rest.len())),
-        };
-        if (trans_a || trans_b) && a.bytes() != 2 {
-            return Err("transposition exists for 16-bit types only".into());
-        }
-        Ok(Op::Wgmma(Box::new(Wgmma {
-            n,
-            k,
-            acc: d_acc,
-            a,
-            b,
-            sparse,
-            saturate,
-            d,
-            a_regs,
-            a_desc,
-            b_desc,
-            meta,
-            scale_d,
-            neg_a: negative(0),
-            neg_b: negative(1),
-            trans_a,
-            trans_b,
-        })))
-    }
-
-    fn setmaxnreg(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
-        let increase = m.need(&[("inc", true), ("dec", false)])?;
-        m.need(&[("sync", ())])?;
-        m.need(&[("aligned", ())])?;
-        m.need(&[("u32", ())])?;
-        m.done()?;
-        let count = int(&self.operands(i, 1, 1)?[0])?;
-        if !(24..=256).contains(&count) || count % 8 != 0 {
-            return Err(format!("{count} registers; multiples of 8 from 24 to 256 are possible"));
-        }
-        self.note_setmaxnreg();
-        Ok(Op::SetMaxNreg { count, increase })
-    }
-
-    fn tensormap(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
-        if m.eat("cp_fenceproxy") {
-            let o = self.operands(i, 3, 3)?;
-            return Ok(Op::TensormapCopy { dst: self.addr(&o[0])?.0, src: self.addr(&o[1])?.0 });
-        }
-        m.need(&[("replace", ())])?;
-        m.need(&[("tile", ())])?;
-        let field = m.need(
-            &[
-                "global_address",
-                "rank",
-                "box_dim",
-                "global_dim",
-                "global_stride",
-                "element_stride",
-                "elemtype",
-                "interleave_layout",
-                "swizzle_mode",
-                "fill_mode",
-            ]
-            .map(|f| (f, f)),
-        )?;
-        let said = m.one_of(SPACES);
-        m.need(&[("b1024", ())])?;
-        let bits = m.need(&[("b32", 32), ("b64", 64)])?;
-        m.done()?;
-        let o = self.operands(i, 2, 3)?;
-        let (addr, named) = self.addr(&o[0])?;
-        let index = if o.len() == 3 { Some(i64::from(int(&o[1])?)) } else { None };
-        Ok(Op::TensormapReplace {
-            space: settle(said, named),
-            addr,
-            field,
-            index,
-            value: self.source(&o[o.len() - 1], bits)?,
-        })
-    }
 }
 
-fn fence(name: &str, mut m: Mods) -> Result<Op> {
+pub(super) fn fence(name: &str, mut m: Mods) -> Result<Op> {
     if name == "membar" {
         m.need(&[("gl", ()), ("cta", ()), ("sys", ())])?;
         m.done()?;

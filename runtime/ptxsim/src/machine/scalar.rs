@@ -1,0 +1,287 @@
+//! Decoders of the instructions that compute on registers: rows of the table, comparisons, moves, conversions, carries.
+//!
+//! They belong to [`Decoder`]; what touches memory or other threads is decoded in [`super::family`].
+
+use super::convert::{Round, Spec, Type};
+use super::decode::{Decoder, Result};
+use super::op::*;
+use crate::isa::{self, Exec};
+use crate::syntax::{Instruction, Operand};
+
+impl Decoder<'_> {
+    pub(super) fn exactly(&self, i: &Instruction, n: usize) -> Result<()> {
+        if i.operands.len() == n { Ok(()) } else { Err(format!("{n} operands are expected, not {}", i.operands.len())) }
+    }
+
+    pub(super) fn decode(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        if let Some(row) = isa::lookup(&i.opcode) {
+            let narrow = parts.last().is_some_and(|t| matches!(*t, "s16" | "u16" | "b16"));
+            return self.row(i, row.exec, narrow);
+        }
+        let rest = &parts[1..];
+        match parts[0] {
+            "setp" => self.setp(i, parts),
+            "mov" => self.mov(i, rest),
+            "cvt" => self.cvt(i, rest),
+            "add" | "sub" | "addc" | "subc" | "mad" | "madc" => self.carry(i, parts),
+            "bra" if matches!(rest, [] | ["uni"]) => {
+                let [Operand::Name(name)] = &i.operands[..] else { return Err("a label is expected".into()) };
+                Ok(Op::Bra { target: self.find_label(name)? })
+            }
+            "brx" => self.brx(i),
+            "trap" if rest.is_empty() => Ok(Op::Trap),
+            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
+            | "createpolicy" => {
+                if parts[0] == "createpolicy" {
+                    let d = self.dst_d(&i.operands[0])?;
+                    let a = self.const64(0);
+                    return Ok(Op::Mov64 { d, a });
+                }
+                Ok(Op::Prefetch)
+            }
+            _ => self.family(i, parts),
+        }
+    }
+
+    pub(super) fn row(&mut self, i: &Instruction, exec: Exec, narrow: bool) -> Result<Op> {
+        let o = &i.operands;
+        let want = match exec {
+            Exec::R1(_) | Exec::D1(_) | Exec::DR(_) | Exec::RD(_) | Exec::P1(_) => 2,
+            Exec::R4(_) => 5,
+            Exec::R3(_) | Exec::D3(_) | Exec::DRRD(_) | Exec::DDRR(_) | Exec::Sel32 | Exec::Sel64 => 4,
+            _ => 3,
+        };
+        if let Exec::PRR(_) | Exec::PDD(_) = exec {
+            return self.compare(i, exec, None, narrow);
+        }
+        self.exactly(i, want)?;
+        let bits = if narrow { 16 } else { 32 };
+        let mut s = [0u32; 4];
+        let d = match exec {
+            Exec::R1(_) | Exec::R2(_) | Exec::R3(_) | Exec::R4(_) => {
+                for n in 1..want {
+                    s[n - 1] = self.r16(&o[n], bits)?;
+                }
+                // `mul.wide.s16` writes 32 bits from 16.
+                self.dst_r(&o[0])?
+            }
+            Exec::D1(_) | Exec::D2(_) | Exec::D3(_) => {
+                for n in 1..want {
+                    s[n - 1] = self.d(&o[n])?;
+                }
+                self.dst_d(&o[0])?
+            }
+            Exec::DR(_) => {
+                s[0] = self.r(&o[1])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::RD(_) => {
+                s[0] = self.d(&o[1])?;
+                self.dst_r(&o[0])?
+            }
+            Exec::DRR(_) => {
+                s[0] = self.r(&o[1])?;
+                s[1] = self.r(&o[2])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::DDR(_) => {
+                s[0] = self.d(&o[1])?;
+                s[1] = self.r(&o[2])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::DRRD(_) => {
+                s = [self.r(&o[1])?, self.r(&o[2])?, self.d(&o[3])?, 0];
+                self.dst_d(&o[0])?
+            }
+            Exec::DDRR(_) => {
+                s = [self.d(&o[1])?, self.r(&o[2])?, self.r(&o[3])?, 0];
+                self.dst_d(&o[0])?
+            }
+            Exec::PP(_) | Exec::P1(_) => {
+                for n in 1..want {
+                    let (p, negated) = self.p(&o[n])?;
+                    if negated {
+                        return Err("a negated operand".into());
+                    }
+                    s[n - 1] = p;
+                }
+                self.dst_p(&o[0])?
+            }
+            Exec::Sel32 | Exec::Sel64 => {
+                let wide = matches!(exec, Exec::Sel64);
+                let (p, negated) = self.p(&o[3])?;
+                let (mut a, mut b) = if wide {
+                    (self.d(&o[1])?, self.d(&o[2])?)
+                } else {
+                    (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?)
+                };
+                if negated {
+                    std::mem::swap(&mut a, &mut b);
+                }
+                let d = if wide { self.dst_d(&o[0])? } else { self.dst_r(&o[0])? };
+                return Ok(Op::Select { wide, d, a, b, p });
+            }
+            Exec::PRR(_) | Exec::PDD(_) => return Err("a comparison".into()),
+        };
+        Ok(Op::Exec { f: exec, d, s })
+    }
+
+    pub(super) fn compare(&mut self, i: &Instruction, f: Exec, combine: Option<Combine>, narrow: bool) -> Result<Op> {
+        let o = &i.operands;
+        self.exactly(i, if combine.is_some() { 4 } else { 3 })?;
+        let (d, q) = match &o[0] {
+            Operand::Pair(d, q) => (self.dst_p(d)?, Some(self.dst_p(q)?)),
+            single => (self.dst_p(single)?, None),
+        };
+        let bits = if narrow { 16 } else { 32 };
+        let (a, b) = match f {
+            Exec::PDD(_) => (self.d(&o[1])?, self.d(&o[2])?),
+            _ => (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?),
+        };
+        let combine = match combine {
+            Some(c) => {
+                let (p, negated) = self.p(&o[3])?;
+                Some((c, p, negated))
+            }
+            None => None,
+        };
+        Ok(Op::Setp { f, d, q, a, b, combine })
+    }
+
+    /// `setp` with a combining operation or `.ftz`.
+    pub(super) fn setp(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        let (mut plain, mut combine) = (vec!["setp"], None);
+        for part in &parts[1..] {
+            match *part {
+                "and" => combine = Some(Combine::And),
+                "or" => combine = Some(Combine::Or),
+                "xor" => combine = Some(Combine::Xor),
+                other => plain.push(other),
+            }
+        }
+        let name = plain.join(".");
+        let row = isa::lookup(&name).ok_or("there is no such instruction for sm_90a, or it is not supported")?;
+        let narrow = matches!(parts[parts.len() - 1], "s16" | "u16" | "b16");
+        self.compare(i, row.exec, combine, narrow)
+    }
+
+    pub(super) fn mov(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        self.exactly(i, 2)?;
+        let [ty] = rest else { return Err("there is no such `mov`".into()) };
+        let (to, from) = (&i.operands[0], &i.operands[1]);
+        let bits = match *ty {
+            "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
+            "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
+            "b64" | "u64" | "s64" | "f64" => 64,
+            _ => return Err("a `mov` of this type is not supported".into()),
+        };
+        if let Operand::Name(name) = from {
+            let dynamic = matches!(
+                name.as_str(),
+                "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%globaltimer_lo" | "%globaltimer_hi"
+            );
+            if dynamic {
+                return Ok(Op::Clock { d: self.any(to)?.0 });
+            }
+        }
+        if let Operand::Vector(items) = to {
+            let a = self.source(from, bits)?;
+            let parts = items.iter().map(|o| Ok(self.any(o)?.0)).collect::<Result<Vec<_>>>()?;
+            let bits = bits / parts.len().max(1) as u32;
+            return Ok(Op::Unpack { parts, a, bits });
+        }
+        if let Operand::Vector(items) = from {
+            let bits = bits / items.len().max(1) as u32;
+            let parts = items.iter().map(|o| self.source(o, bits)).collect::<Result<Vec<_>>>()?;
+            return Ok(Op::Pack { d: self.any(to)?.0, parts, bits });
+        }
+        match self.any(to)?.0 {
+            Slot::D(d) => Ok(Op::Mov64 { d, a: self.d(from)? }),
+            Slot::R(d) => Ok(Op::Mov32 { d, a: self.r16(from, bits)? }),
+            Slot::Sink => Ok(Op::Nop),
+            Slot::P(_) => Err("a predicate as destination".into()),
+        }
+    }
+
+    pub(super) fn cvt(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        self.exactly(i, 2)?;
+        let unknown = || "there is no such conversion for sm_90a, or it is not supported".to_string();
+        let n = rest.len();
+        if n < 2 {
+            return Err(unknown());
+        }
+        let (to, from) = (Type::parse(rest[n - 2]).ok_or_else(unknown)?, Type::parse(rest[n - 1]).ok_or_else(unknown)?);
+        let (d, dst_bits) = self.any(&i.operands[0])?;
+        let mut spec = Spec { to, from, round: Round::Nearest, whole: false, saturate: false, ftz: false, dst_bits };
+        for part in &rest[..n - 2] {
+            match *part {
+                "rn" => spec.round = Round::Nearest,
+                "rz" => spec.round = Round::Zero,
+                "rm" => spec.round = Round::Down,
+                "rp" => spec.round = Round::Up,
+                "rni" => (spec.round, spec.whole) = (Round::Nearest, true),
+                "rzi" => (spec.round, spec.whole) = (Round::Zero, true),
+                "rmi" => (spec.round, spec.whole) = (Round::Down, true),
+                "rpi" => (spec.round, spec.whole) = (Round::Up, true),
+                "sat" => spec.saturate = true,
+                "ftz" => spec.ftz = true,
+                _ => return Err(unknown()),
+            }
+        }
+        let small = matches!(to, Type::F16 | Type::Bf16);
+        let from_int = matches!(from, Type::Int { .. });
+        if !spec.whole && spec.round != Round::Nearest && (small || from_int) {
+            return Err("this rounding mode is not supported".into());
+        }
+        let a = self.source(&i.operands[1], from.bits())?;
+        Ok(Op::Convert { spec, d, a })
+    }
+
+    pub(super) fn carry(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
+        let (name, rest) = (parts[0], &parts[1..]);
+        let output = rest.first() == Some(&"cc");
+        let ty = rest.get(usize::from(output)).copied().unwrap_or("");
+        let input = name.ends_with('c');
+        if !matches!(name, "add" | "sub" | "addc" | "subc")
+            || rest.len() != 1 + usize::from(output)
+            || !(input || output)
+        {
+            return Err("there is no such instruction for sm_90a, or it is not supported".into());
+        }
+        self.exactly(i, 3)?;
+        let wide = match ty {
+            "u32" | "s32" | "b32" => false,
+            "u64" | "s64" | "b64" => true,
+            _ => return Err("a type of 32 or 64 bits is expected".into()),
+        };
+        let o = &i.operands;
+        let (d, a, b) = if wide {
+            (self.dst_d(&o[0])?, self.d(&o[1])?, self.d(&o[2])?)
+        } else {
+            (self.dst_r(&o[0])?, self.r(&o[1])?, self.r(&o[2])?)
+        };
+        Ok(Op::Carry { wide, sub: name.starts_with("sub"), input, output, d, a, b })
+    }
+
+    pub(super) fn brx(&mut self, i: &Instruction) -> Result<Op> {
+        let [index, Operand::Name(list)] = &i.operands[..] else {
+            return Err("an index and a label list are expected".into());
+        };
+        let names = self.scopes.iter().rev().find_map(|s| s.targets.get(list).cloned());
+        let names = names.ok_or_else(|| format!("there is no `.branchtargets` `{list}`"))?;
+        let targets = names.iter().map(|n| self.find_label(n)).collect::<Result<Vec<_>>>()?;
+        Ok(Op::Brx { targets, index: self.r(index)? })
+    }
+
+    /// Bytes of a load from the first to the last that matters.
+    pub(super) fn used_bytes(&mut self, all: u32) -> u32 {
+        match self.used.take() {
+            Some(mask) => all.min(32 - mask.leading_zeros()),
+            None => all,
+        }
+    }
+
+    pub(super) fn note_setmaxnreg(&mut self) {
+        self.uses_setmaxnreg = true;
+    }
+}

@@ -1,0 +1,121 @@
+//! Emitted kernels in the simulator: a case's PTX against the oracle, without a GPU.
+//!
+//! The central function is [`simulate`]. Knows no backend; it gets text and a launch.
+
+use crate::cases::Case;
+use crate::oracle;
+use tricot_plan::{GpuLaunch, Param, Swizzle};
+use tricot_ptxsim::machine::tensormap::element_bytes;
+use tricot_ptxsim::{Device, Launch, Report, TensorMap, pack};
+use tricot_types::{DType, Poly};
+
+/// How a case is simulated.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Random moments of asynchronous operations and a random order of warps; the latest legal moments without one.
+    pub seed: Option<u64>,
+    /// Look for races and missing fences.
+    pub order: bool,
+    /// Matrix products bit for bit as the tensor core.
+    pub exact: bool,
+}
+
+/// Runs `entry` of `ptx` on a case's inputs: the error against the oracle, and the report.
+///
+/// # Errors
+/// What the simulator cannot run, its first finding, or an error above the case's bound.
+pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Result<(f64, Report), String> {
+    let mut device = Device::new();
+    let module = device.load(ptx).map_err(|e| e.to_string())?;
+    let program = module.kernel(&case.desc.name).map_err(|e| e.to_string())?;
+    let inputs = case.inputs();
+    let mut bases = vec![];
+    for (values, b) in inputs.iter().zip(&case.desc.buffers) {
+        let bytes = oracle::encode(b.dtype, values);
+        let only_written = b.access == tricot_kernel::Access::Write;
+        let len = bytes.len();
+        bases.push(device.memory.add(&b.name, (!only_written).then_some(bytes), len));
+    }
+    let size = |p: &Poly| p.eval(&case.bindings).map_err(|e| e.to_string());
+    let bytes = size(&launch.scratch)? as usize;
+    let scratch = device.memory.add("scratch", launch.zero_scratch.then(|| vec![0; bytes]), bytes);
+    let mut arguments = vec![];
+    for (p, (_, _, want)) in launch.params.iter().zip(&program.params) {
+        let value = match p {
+            Param::Buffer(b) => bases[*b as usize],
+            Param::Symbol(s) => case.bindings[&case.desc.symbols[*s as usize]] as u64,
+            Param::Value(v) | Param::Word(v) => size(v)? as u64,
+            Param::Scratch => scratch,
+            Param::TensorMap(map) => {
+                arguments.push(tensor_map(map, bases[map.buffer as usize], &size)?.encode().to_vec());
+                continue;
+            }
+        };
+        arguments.push(value.to_le_bytes()[..(*want as usize).min(8)].to_vec());
+    }
+    let grid = launch.grid.iter().map(|p| Ok(size(p)? as u32)).collect::<Result<Vec<u32>, String>>()?;
+    let threads: u32 = launch.block.iter().product();
+    let mut report = Report::default();
+    if !grid.contains(&0) {
+        let launch = Launch {
+            grid: [grid[0], grid[1], grid[2]],
+            block: launch.block,
+            cluster: launch.cluster,
+            dynamic_shared: launch.shared_bytes,
+            params: pack(&program, &arguments)?,
+            registers: program.bounds.maxntid.map(|_| (65_536 / threads / 8 * 8).min(168)),
+            seed: options.seed,
+            order: options.order,
+            exact: options.exact,
+            ..Launch::default()
+        };
+        report = device.run(&module, &program, &launch);
+    }
+    if let Some(first) = report.findings.first() {
+        return Err(format!("{first} [+{}]", report.findings.len() - 1));
+    }
+    let mut got = vec![];
+    for ((base, b), values) in bases.iter().zip(&case.desc.buffers).zip(&inputs) {
+        let region = device.memory.region(*base).ok_or("a buffer is gone")?;
+        got.push(oracle::decode(b.dtype, &region.data, values.len()));
+    }
+    Ok((case.check(&case.expected(&inputs), &got)?, report))
+}
+
+fn tensor_map(
+    map: &tricot_plan::TensorMap,
+    base: u64,
+    size: &impl Fn(&Poly) -> Result<i64, String>,
+) -> Result<TensorMap, String> {
+    // Numbers of `tensormap.replace` (PTX ISA 9.7.9.28).
+    let elemtype = match map.dtype {
+        DType::F32 => 7,
+        DType::F64 => 9,
+        DType::F16 => 6,
+        DType::BF16 => 10,
+        DType::I32 => 3,
+        DType::U32 => 2,
+        DType::I16 | DType::U16 => 1,
+        _ => 0,
+    };
+    let values = |p: &[Poly]| p.iter().map(|p| Ok(size(p)? as u64)).collect::<Result<Vec<u64>, String>>();
+    let tensor = TensorMap {
+        address: base + size(&map.offset)? as u64,
+        elemtype,
+        element: element_bytes(elemtype).unwrap_or(1),
+        dims: values(&map.dims)?.into_iter().map(|d| d as u32).collect(),
+        strides: values(&map.strides)?,
+        tile: map.tile.clone(),
+        element_strides: vec![1; map.dims.len()],
+        swizzle: match map.swizzle {
+            Swizzle::None => 0,
+            Swizzle::B32 => 1,
+            Swizzle::B64 => 2,
+            Swizzle::B128 => 3,
+        },
+        interleave: 0,
+        fill_nan: false,
+    };
+    tensor.check()?;
+    Ok(tensor)
+}
