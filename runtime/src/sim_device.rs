@@ -29,6 +29,8 @@ pub(crate) const TARGET: &str = "sm_90a";
 /// The kernels of the target: PTX and entry by name.
 pub(crate) struct SimProgram {
     kernels: BTreeMap<String, (String, String)>,
+    /// Outputs whose elements are smaller than a byte: who writes half a byte reads the other half.
+    packed: Vec<usize>,
 }
 
 impl SimProgram {
@@ -39,6 +41,8 @@ impl SimProgram {
     pub fn load(bundle: &Bundle) -> Result<SimProgram, Vec<Diagnostic>> {
         let mut kernels = BTreeMap::new();
         let mut problems = vec![];
+        let outputs = bundle.manifest().outputs.iter().enumerate();
+        let packed = outputs.filter(|(_, port)| port.dtype.bits() < 8).map(|(n, _)| n).collect();
         let variants = bundle.manifest().targets.get(TARGET).map(|t| &t.variants);
         for step in variants.into_iter().flatten().flat_map(|plan| &plan.steps) {
             let Step::Launch(Launch { kernel, how: How::Gpu(gpu), .. }) = step else { continue };
@@ -53,7 +57,7 @@ impl SimProgram {
                 Err(d) => problems.push(d.at_name(format!("kernel `{kernel}`"), "")),
             }
         }
-        if problems.is_empty() { Ok(SimProgram { kernels }) } else { Err(problems) }
+        if problems.is_empty() { Ok(SimProgram { kernels, packed }) } else { Err(problems) }
     }
 
     /// Address of every buffer that is a weight; 0 for the others.
@@ -87,7 +91,8 @@ impl SimProgram {
         // The caller's inputs and weights hold something; the rest does when a step has written it.
         let mut written = Written::new();
         for (b, p) in bound.buffers.iter().zip(pointers) {
-            if matches!(b.place, Place::Input(_) | Place::Weight(_)) {
+            let packed = matches!(b.place, Place::Output(n) if self.packed.contains(&n));
+            if packed || matches!(b.place, Place::Input(_) | Place::Weight(_)) {
                 fill(&mut written, *p, b.bytes);
             }
         }

@@ -43,7 +43,7 @@ impl Device {
 
     /// Reads a text and places its variables.
     pub fn load(&mut self, text: &str) -> Result<Module, LoadError> {
-        let parsed = syntax::parse(text).map_err(|e| LoadError(vec![e]))?;
+        let parsed = syntax::read(text).map_err(|e| LoadError(vec![e]))?;
         let fail = |line: u32, message: String| LoadError(vec![SyntaxError { line, message }]);
         if !parsed.target.starts_with("sm_") {
             return Err(fail(1, format!("`.target {}`; sm_90a is expected", parsed.target)));

@@ -32,7 +32,8 @@ pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) ->
     let mut bases = vec![];
     for (values, b) in inputs.iter().zip(&case.desc.buffers) {
         let bytes = oracle::encode(b.dtype, values);
-        let only_written = b.access == tricot_kernel::Access::Write;
+        // Who writes half a byte reads the other half.
+        let only_written = b.access == tricot_kernel::Access::Write && b.dtype.bits() >= 8;
         let len = bytes.len();
         bases.push(device.memory.add(&b.name, (!only_written).then_some(bytes), len));
     }

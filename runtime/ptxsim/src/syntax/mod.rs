@@ -1,14 +1,13 @@
-//! PTX text to a tree (PTX ISA, chapters 4 to 6 and 11).
+//! What the machine needs of a PTX text: flat bodies, sizes in bytes, one definition for each function.
 //!
-//! Central type: [`Module`]. Every item keeps its line. Knows the grammar only: names are unresolved text, opcodes are the
-//! dotted word that was written, and nothing is checked against the instruction set.
+//! Central type: [`Module`], made by [`read`] from the tree of `tricot-ptx`. Every item keeps its line. Names are unresolved text,
+//! opcodes are the dotted word that was written.
 
-mod lexer;
-mod parser;
+mod read;
 
 use std::collections::BTreeMap;
 
-pub use parser::parse;
+pub use read::read;
 
 /// What is wrong with a text, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
