@@ -697,20 +697,20 @@ impl Machine<'_> {
             let block = program.flow.block_at[pc as usize];
             if block != NONE {
                 warp.groups[n].pc = pc;
-                if warp.groups.len() > 1 && self.meet(warp, n, block, back) {
-                    return Ok(false);
-                }
                 if back {
+                    if self.steps > self.launch.step_limit {
+                        let at = At { cluster: c, block: b, line: inst.line, pc };
+                        let what = format!("more than {} warp instructions", self.launch.step_limit);
+                        self.finding(at, Class::StepLimit, None, what);
+                        return Err(Stop);
+                    }
                     *slice -= 1;
                     if *slice == 0 {
-                        if self.steps > self.launch.step_limit {
-                            let at = At { cluster: c, block: b, line: inst.line, pc };
-                            let what = format!("more than {} warp instructions", self.launch.step_limit);
-                            self.finding(at, Class::StepLimit, None, what);
-                            return Err(Stop);
-                        }
                         return Ok(true);
                     }
+                }
+                if warp.groups.len() > 1 && self.meet(warp, n, block, back) {
+                    return Ok(false);
                 }
             }
         }
