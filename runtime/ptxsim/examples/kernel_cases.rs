@@ -16,7 +16,8 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
     let read = |end: &str| std::fs::read_to_string(folder.join(format!("{name}.{end}"))).map_err(|e| e.to_string());
     let launch: GpuLaunch = serde_json::from_str(&read("json")?).map_err(|e| e.to_string())?;
     let set = |name: &str| std::env::var_os(name).is_some();
-    let options = Options { seed, order: !set("TRICOT_SIM_PLAIN"), exact: !set("TRICOT_SIM_FAST") };
+    let options =
+        Options { seed, order: !set("TRICOT_SIM_PLAIN"), exact: !set("TRICOT_SIM_FAST"), ..Options::default() };
     let start = Instant::now();
     let (error, report) = simulate(case, &read("ptx")?, &launch, options)?;
     Ok((error, report, start.elapsed().as_secs_f64()))

@@ -593,16 +593,32 @@ fn convolution() -> Case {
     }))
 }
 
-fn sparse(dtype: DType, [batch, mm, nn, kk]: [i64; 4]) -> Case {
-    let mut m = Make::new(&format!("sparse_{dtype}_{batch}_{mm}_{nn}_{kk}"));
+/// With what the sparse tensor cores do not take: the magnitudes of `b`, and a sum that is not rounded.
+fn sparse(dtype: DType, sizes: [i64; 4]) -> Case {
+    sparse_product(&format!("sparse_{dtype}"), dtype, DType::F32, sizes, true)
+}
+
+/// As the sparse tensor cores take it.
+fn plain_sparse(dtype: DType, to: DType, sizes: [i64; 4]) -> Case {
+    sparse_product(&format!("plain_sparse_{dtype}_{to}"), dtype, to, sizes, false)
+}
+
+fn sparse_product(name: &str, dtype: DType, to: DType, [batch, mm, nn, kk]: [i64; 4], magnitudes: bool) -> Case {
+    let mut m = Make::new(&format!("{name}_{batch}_{mm}_{nn}_{kk}"));
+    m.bound = if to == DType::F32 { 1e-5 } else { bound_of(to) };
     let values = m.read(dtype, &[batch, mm, kk / 2]);
     let meta = m.read(DType::U8, &[batch, mm, kk / 8]);
     let b = m.read(dtype, &[batch, kk, nn]);
-    let c = m.write(DType::F32, &[batch, mm, nn]);
+    let c = m.write(to, &[batch, mm, nn]);
     let e = &mut m.desc.exprs;
-    let bv = e.load(dtype, b, at(&[(V[0], kk * nn), (V[3], nn), (V[2], 1)]));
-    let bv = e.unary(Unary::Abs, bv);
+    // 8-bit operands are read along the reduction only (PTX ISA 9.7.15.5).
+    let strides = if dtype.bits() == 8 { [(V[2], kk), (V[3], 1)] } else { [(V[3], nn), (V[2], 1)] };
+    let mut bv = e.load(dtype, b, at(&[(V[0], kk * nn), strides[0], strides[1]]));
+    if magnitudes {
+        bv = e.unary(Unary::Abs, bv);
+    }
     let sum = e.push(DType::F32, Expr::Acc { stage: 0, acc: 0 });
+    let sum = e.cast(sum, to, CastMode::Round);
     let stores = vec![put(c, at(&[(V[0], mm * nn), (V[1], nn), (V[2], 1)]), sum)];
     m.done(Body::SparseContraction(SparseContraction {
         batch: loops(&[(V[0], batch)]),
@@ -637,7 +653,9 @@ fn attention(
     let k = m.read(dtype, &[batch, seq, kv, dim]);
     let v = m.read(dtype, &[batch, seq, kv, dim_v]);
     let kind = match kind {
-        "trilinear" => {
+        "trilinear" | "plain" => {
+            // Tensor cores take no biases.
+            let biases = if kind == "plain" { [0.0, 0.0] } else { [0.5f64, 1.0] };
             let k2 = m.read(dtype, &[batch, seq, kv, dim]);
             let v2 = m.read(dtype, &[batch, seq, kv, dim_v]);
             AttentionKind::Trilinear {
@@ -645,8 +663,8 @@ fn attention(
                 w2,
                 k2: view(k2, kv, dim),
                 v2: view(v2, kv, dim_v),
-                k2_bias_bits: 0.5f64.to_bits(),
-                v2_bias_bits: 1f64.to_bits(),
+                k2_bias_bits: biases[0].to_bits(),
+                v2_bias_bits: biases[1].to_bits(),
             }
         }
         "causal" => AttentionKind::Dot { causal_offset: Some((-2).into()), window: Some(w1), bias: None },

@@ -18,13 +18,40 @@ pub struct Options {
     pub order: bool,
     /// Matrix products bit for bit as the tensor core.
     pub exact: bool,
+    /// Blocks along x in place of those of the launch, for kernels that take tile after tile.
+    pub blocks: Option<u32>,
+    /// Warp instructions after which a run counts as endless.
+    pub steps: u64,
 }
 
-/// Runs `entry` of `ptx` on a case's inputs: the error against the oracle, and the report.
+impl Default for Options {
+    fn default() -> Options {
+        Options { seed: None, order: true, exact: true, blocks: None, steps: 20_000_000_000 }
+    }
+}
+
+/// Runs a case's kernel and holds it to the oracle: the error, and the report.
 ///
 /// # Errors
 /// What the simulator cannot run, its first finding, or an error above the case's bound.
 pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Result<(f64, Report), String> {
+    let (report, got) = run(case, ptx, launch, options)?;
+    if let Some(first) = report.findings.first() {
+        return Err(format!("{first} [+{}]", report.findings.len() - 1));
+    }
+    Ok((case.check(&case.expected(&case.inputs()), &got)?, report))
+}
+
+/// Runs a case's kernel on the case's inputs: the report, and what the buffers then hold.
+///
+/// # Errors
+/// What the simulator cannot run.
+pub fn run(
+    case: &Case,
+    ptx: &str,
+    launch: &GpuLaunch,
+    options: Options,
+) -> Result<(Report, Vec<Vec<oracle::Num>>), String> {
     let mut device = Device::new();
     let module = device.load(ptx).map_err(|e| e.to_string())?;
     let program = module.kernel(&case.desc.name).map_err(|e| e.to_string())?;
@@ -59,7 +86,7 @@ pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) ->
     let mut report = Report::default();
     if !grid.contains(&0) {
         let launch = Launch {
-            grid: [grid[0], grid[1], grid[2]],
+            grid: [options.blocks.unwrap_or(grid[0]).min(grid[0]), grid[1], grid[2]],
             block: launch.block,
             cluster: launch.cluster,
             dynamic_shared: launch.shared_bytes,
@@ -68,19 +95,17 @@ pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) ->
             seed: options.seed,
             order: options.order,
             exact: options.exact,
+            step_limit: options.steps,
             ..Launch::default()
         };
         report = device.run(&module, &program, &launch);
-    }
-    if let Some(first) = report.findings.first() {
-        return Err(format!("{first} [+{}]", report.findings.len() - 1));
     }
     let mut got = vec![];
     for ((base, b), values) in bases.iter().zip(&case.desc.buffers).zip(&inputs) {
         let region = device.memory.region(*base).ok_or("a buffer is gone")?;
         got.push(oracle::decode(b.dtype, &region.data, values.len()));
     }
-    Ok((case.check(&case.expected(&inputs), &got)?, report))
+    Ok((report, got))
 }
 
 fn tensor_map(

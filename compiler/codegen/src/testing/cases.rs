@@ -87,7 +87,7 @@ fn families(case: &Case) -> Vec<(Box<dyn Family>, String)> {
 fn simulated(case: &Case, family: &dyn Family, seeds: u64) -> Result<(), String> {
     let lowered = Session::new().and_then(|s| s.lower(&case.desc, family, &[], None)).map_err(|d| d.to_string())?;
     for seed in std::iter::once(None).chain((0..seeds).map(Some)) {
-        let options = Options { seed, order: true, exact: seed.is_none() };
+        let options = Options { seed, exact: seed.is_none(), ..Options::default() };
         simulate(case, &lowered.ptx, &family.launch(), options).map_err(|e| format!("seed {seed:?}: {e}"))?;
     }
     Ok(())

@@ -156,10 +156,15 @@ pub fn large() -> Vec<Case> {
     cases.push(contraction(DType::BF16, DType::F32, [1, 8, 256, 128], true));
     cases.push(sparse(DType::BF16, [1, 128, 136, 128]));
     cases.push(sparse(DType::F16, [2, 72, 64, 256]));
+    cases.push(plain_sparse(DType::BF16, DType::BF16, [1, 200, 136, 176]));
+    cases.push(plain_sparse(DType::F16, DType::F32, [2, 72, 64, 640]));
+    cases.push(plain_sparse(DType::F8E4M3, DType::BF16, [1, 144, 160, 256]));
     for dtype in [DType::BF16, DType::F16] {
         cases.push(attention("causal_large", dtype, "causal", [1, 150, 4, 2], [64, 64], (70, 0)));
         cases.push(attention("bias_large", dtype, "bias", [1, 140, 2, 2], [128, 128], (0, 0)));
         cases.push(attention("trilinear_large", dtype, "trilinear", [1, 75, 4, 1], [64, 64], (24, 8)));
+        cases.push(attention("trilinear_plain", dtype, "plain", [1, 75, 4, 1], [64, 64], (24, 8)));
+        cases.push(attention("trilinear_plain_wide", dtype, "plain", [2, 40, 6, 2], [128, 128], (9, 40)));
         cases.push(attention("trilinear_wide", dtype, "trilinear", [1, 70, 2, 2], [128, 128], (40, 5)));
     }
     cases
