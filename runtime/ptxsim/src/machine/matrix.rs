@@ -5,6 +5,7 @@
 
 use super::arith::*;
 use super::op::*;
+use super::order::{Spot, WHOLE};
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use crate::memory::{DEFINED, Region};
@@ -241,7 +242,7 @@ impl Machine<'_> {
                     }
                     known[lane] = !region.state[offset..offset + 16].contains(&0);
                 })?;
-                self.touch_lanes(at, warp, *space, &addresses, 16, active, false);
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, false, false);
                 for (m, d) in dst.iter().enumerate() {
                     let mut defined = 0;
                     let out = std::array::from_fn(|l| {
@@ -263,7 +264,7 @@ impl Machine<'_> {
             Op::Stmatrix { src, trans, space, addr } => {
                 let active = first_lanes(src.len());
                 let addresses = self.addresses(at, warp, *addr, active);
-                self.touch_lanes(at, warp, *space, &addresses, 16, active, true);
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, true, false);
                 let mut rows = [[0u16; 8]; 32];
                 let mut known = [[true; 8]; 32];
                 for (m, s) in src.iter().enumerate() {
@@ -494,7 +495,8 @@ impl Machine<'_> {
             }
         }
         for piece in touched {
-            self.touch_async(at, warp, &p.clocks, at.block, 16 * piece, 16, at.line);
+            let spot = Spot::Shared(at.block, 16 * piece);
+            self.read_async(at, warp, &p.clocks, warp.issuer(WHOLE), spot, 16);
         }
         if w.neg_a {
             a.iter_mut().for_each(|v| *v ^= 1 << (8 * w.a.bytes() - 1));

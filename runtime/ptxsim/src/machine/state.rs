@@ -1,6 +1,6 @@
 //! What a running grid consists of: warps with their registers, blocks, clusters, barriers and pending copies.
 
-use super::order::{Clocks, Word};
+use super::order::{Clocks, Fences, Issuer, Shadow};
 use crate::isa::{L32, L64};
 use crate::memory::Region;
 use std::collections::{BTreeMap, VecDeque};
@@ -93,7 +93,9 @@ pub enum BulkStore {
 pub struct PendingStore {
     pub lane: u32,
     pub line: u32,
+    /// What the issuer knew.
     pub clocks: Clocks,
+    pub issuer: Issuer,
     pub store: BulkStore,
 }
 
@@ -128,9 +130,16 @@ pub struct Warp {
     pub stores: Vec<PendingStore>,
     /// Committed groups: lane, and its stores.
     pub store_groups: VecDeque<(u32, Vec<PendingStore>)>,
+    /// Bulk stores that have happened.
+    pub stored: u32,
     /// `barrier.cluster.wait`s passed.
     pub cluster_phase: u64,
     pub clocks: Clocks,
+    /// Number among the agents of the cluster.
+    pub agent: u16,
+    /// Time of the warp up to which each lane knows the others.
+    pub lane_seen: [u32; 32],
+    pub fences: Fences,
     pub done: bool,
 }
 
@@ -164,11 +173,13 @@ pub struct Mbarrier {
     pub transactions: i64,
     pub phase: u64,
     pub line: u32,
+    /// What those knew who arrived in the phases that are over, and in the one that runs.
+    pub released: Clocks,
     pub clocks: Clocks,
     /// Agent and time of its initialisation.
     pub born: (u16, u32),
-    /// Agent number of the copies that complete here.
-    pub agent: u16,
+    /// A `fence.mbarrier_init` has followed its initialisation.
+    pub published: bool,
 }
 
 impl Mbarrier {
@@ -178,6 +189,8 @@ impl Mbarrier {
         if complete {
             self.phase += 1;
             self.pending = i64::from(self.expected);
+            let arrived = std::mem::take(&mut self.clocks);
+            self.released.join(&arrived);
         }
         complete
     }
@@ -190,7 +203,7 @@ pub struct Block {
     pub bars: Vec<NamedBarrier>,
     pub mbarriers: BTreeMap<u64, Mbarrier>,
     /// Last accesses of every word of shared memory.
-    pub words: Vec<Word>,
+    pub shadow: Shadow,
     /// Free registers of the launch pool.
     pub pool: i64,
     pub done: bool,
@@ -198,6 +211,10 @@ pub struct Block {
 
 /// Blocks that run together; one block where there are no clusters.
 pub struct Cluster {
+    /// In the order of the grid.
+    pub number: u32,
+    /// Number and count of the copies that complete on the mbarrier at a place.
+    pub copiers: BTreeMap<(usize, u64), (usize, u32)>,
     pub blocks: Vec<Block>,
     /// Threads arrived at `barrier.cluster`.
     pub arrived: u64,
@@ -229,7 +246,6 @@ pub enum Pending {
         copies: Vec<PendingCopy>,
         barrier: u64,
         lanes: u32,
-        noinc: bool,
     },
 }
 
@@ -239,5 +255,6 @@ pub struct PendingOperation {
     pub line: u32,
     /// What the issuer knew.
     pub clocks: Clocks,
+    pub origin: Issuer,
     pub what: Pending,
 }
