@@ -21,6 +21,8 @@ pub enum Class {
     Wgmma,
     /// What ptxas repairs although the contract forbids it.
     PtxContract,
+    /// A `mov` of an accumulator between `wgmma.fence` and the product, which compilers leave and ptxas repairs.
+    AccumulatorMove,
     Deadlock,
     RegisterPool,
     SharedMemory,
@@ -45,6 +47,7 @@ impl Class {
             Class::Mbarrier => "mbarrier",
             Class::Wgmma => "wgmma",
             Class::PtxContract => "ptx-contract",
+            Class::AccumulatorMove => "accumulator-move",
             Class::Deadlock => "deadlock",
             Class::RegisterPool => "register-pool",
             Class::SharedMemory => "shared-memory",
@@ -59,7 +62,7 @@ impl Class {
     pub fn severity(self) -> Severity {
         match self {
             Class::ProxyRead => Severity::Warning,
-            Class::MbarrierInit => Severity::Note,
+            Class::MbarrierInit | Class::AccumulatorMove => Severity::Note,
             _ => Severity::Error,
         }
     }

@@ -541,6 +541,7 @@ impl Warp {
     #[inline]
     pub fn set_r(&mut self, d: u32, mask: u32, value: &[u32; 32], defined: u32) {
         let d = d as usize;
+        self.written[d] = self.wgmma_fences;
         if mask == u32::MAX {
             self.r[d] = *value;
             self.def_r[d] = defined;

@@ -169,7 +169,8 @@ impl Machine<'_> {
                         bar.expected = bar.expected.saturating_sub(n);
                     }
                     if let Some(bar) = self.mbarrier(at.cluster, place) {
-                        bar.clocks.join(&warp.clocks);
+                        let same = lanes(mask).filter(|l| addresses[*l as usize] == addresses[lane as usize]);
+                        bar.clocks.join(&warp.arriving(same.fold(0, |m, l| m | 1 << l)));
                     }
                     phases[lane as usize] = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
                 }

@@ -321,7 +321,7 @@ impl Machine<'_> {
                 }
             }
             Op::Wgmma(w) => self.issue(at, warp, w)?,
-            Op::WgmmaFence => warp.wgmma_fenced = true,
+            Op::WgmmaFence => warp.wgmma_fences += 1,
             Op::WgmmaCommit => {
                 let open = std::mem::take(&mut warp.wgmma_open);
                 warp.wgmma_groups.push_back(open);
@@ -388,11 +388,7 @@ impl Machine<'_> {
             }
         }
         let scale_d = warp.p[w.scale_d as usize] & 1 != 0;
-        if !warp.wgmma_fenced {
-            let what = "no `wgmma.fence` comes before this wgmma".to_string();
-            self.finding(at, Class::PtxContract, Some(thread), what);
-            warp.wgmma_fenced = true;
-        }
+        self.check_fence(at, warp, w);
         for r in &w.a_regs {
             self.check_tokens(at, warp, *r);
             if warp.def_r[*r as usize] != u32::MAX {
@@ -429,6 +425,32 @@ impl Machine<'_> {
         warp.wgmmas.push_back(pending);
         warp.wgmma_open += 1;
         Ok(())
+    }
+
+    /// Registers written since the last `wgmma.fence` (PTX ISA 9.7.15.7.1): accumulators of earlier products need none.
+    fn check_fence(&mut self, at: At, warp: &mut Warp, w: &Wgmma) {
+        let thread = Some(warp.index * 32);
+        if warp.wgmma_fences == 0 {
+            let what = "no `wgmma.fence` comes before this wgmma".to_string();
+            self.finding(at, Class::PtxContract, thread, what);
+            warp.wgmma_fences = 1;
+        }
+        let since = |r: u32| warp.written[r as usize] & !MOVED == warp.wgmma_fences;
+        if w.a_regs.iter().chain(w.meta.as_ref().map(|(m, _)| m)).any(|r| since(*r)) {
+            let what = "a register of the first operand is written between `wgmma.fence` and this wgmma".to_string();
+            self.finding(at, Class::Wgmma, thread, what);
+        }
+        let late = |moved: bool| w.d.iter().any(|r| since(*r) && (warp.written[*r as usize] & MOVED != 0) == moved);
+        if late(false) {
+            let what = "an accumulator is written between `wgmma.fence` and this wgmma; ptxas repairs it".to_string();
+            self.finding(at, Class::PtxContract, thread, what);
+        } else if late(true) {
+            let what = "an accumulator is moved between `wgmma.fence` and this wgmma; ptxas repairs it".to_string();
+            self.finding(at, Class::AccumulatorMove, thread, what);
+        }
+        for r in &w.d {
+            warp.written[*r as usize] = 0;
+        }
     }
 
     fn finish(&mut self, at: At, warp: &mut Warp, p: PendingWgmma) -> Result<(), Stop> {

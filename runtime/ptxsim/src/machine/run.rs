@@ -18,6 +18,8 @@ pub struct Launch {
     pub block: [u32; 3],
     /// Blocks of a cluster.
     pub cluster: [u32; 3],
+    /// The clusters to run, by their number in the grid (x fastest); all without it.
+    pub only: Option<std::ops::Range<u64>>,
     pub dynamic_shared: u32,
     /// Parameters as the program lays them out.
     pub params: Vec<u8>,
@@ -41,6 +43,7 @@ impl Default for Launch {
             grid: [1; 3],
             block: [1; 3],
             cluster: [1; 3],
+            only: None,
             dynamic_shared: 0,
             params: vec![],
             registers: None,
@@ -277,6 +280,7 @@ impl Machine<'_> {
                     d: vec![[0; 32]; p.files[1] as usize],
                     p: vec![0; p.files[2] as usize],
                     def_r: vec![0; p.files[0] as usize],
+                    written: vec![0; p.files[0] as usize],
                     def_d: vec![0; p.files[1] as usize],
                     def_p: vec![0; p.files[2] as usize],
                     local: (p.local > 0).then(|| Region::new("local memory", 0, p.local as usize * 32)),
@@ -351,6 +355,8 @@ impl Machine<'_> {
 
     fn schedule(&mut self) -> Result<(), Stop> {
         let total = self.cluster_count();
+        let (first, total) = self.launch.only.as_ref().map_or((0, total), |r| (r.start, r.end.min(total)));
+        self.next_cluster = first;
         let resident = self.resident();
         let mut idle_rounds = 0;
         loop {

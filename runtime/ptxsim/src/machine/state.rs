@@ -45,6 +45,9 @@ pub struct Group {
     pub spins: u32,
 }
 
+/// Mark of a register that was last written by a `mov`.
+pub const MOVED: u32 = 1 << 31;
+
 /// An accumulator that a wgmma has not written yet: operation and element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -122,7 +125,10 @@ pub struct Warp {
     /// Operations of each committed wgmma group.
     pub wgmma_groups: VecDeque<u64>,
     pub wgmma_open: u64,
-    pub wgmma_fenced: bool,
+    /// `wgmma.fence`s so far.
+    pub wgmma_fences: u32,
+    /// How many of them came before the last write of each 32-bit register; [`MOVED`] where it was a `mov`.
+    pub written: Vec<u32>,
     pub next_operation: u64,
     pub copies: Vec<PendingCopy>,
     /// Committed groups of `cp.async`.

@@ -76,6 +76,7 @@ impl Machine<'_> {
             Op::Mov32 { d, a } => {
                 let (value, known) = (warp.r[*a as usize], warp.def_r[*a as usize]);
                 warp.set_r(*d, mask, &value, known);
+                warp.written[*d as usize] |= MOVED;
                 if !warp.tokens.is_empty() {
                     match warp.tokens.get(a).copied() {
                         Some(token) => warp.tokens.insert(*d, token),
@@ -470,7 +471,7 @@ impl Machine<'_> {
                     bar.all &= value == mask;
                     bar.count += value.count_ones();
                 }
-                bar.clocks.join(&warp.clocks);
+                bar.clocks.join(&warp.arriving(mask));
                 let seen = bar.partial.entry(warp.index).or_insert(0);
                 *seen |= mask;
                 if *seen & live == live || *aligned {

@@ -3,6 +3,7 @@
 //! Central type: [`Clocks`]. Agents are warps, the bulk stores of a warp and the copies that complete on an mbarrier; they are numbered
 //! within their cluster. Knows no instruction.
 
+use super::shadow::WHOLE;
 use std::collections::BTreeMap;
 
 /// Times of the agents of one cluster, by number.
@@ -12,6 +13,8 @@ pub struct Known {
     seen: Vec<u32>,
     /// The part of it that a proxy fence on the way has made visible to the async proxy.
     fenced: Vec<u32>,
+    /// Later times that hold for one lane of an agent only: a lane arrives for itself, not for its warp.
+    lanes: BTreeMap<(u16, u8), u32>,
 }
 
 impl Known {
@@ -22,6 +25,21 @@ impl Known {
     pub fn join(&mut self, other: &Known) {
         join(&mut self.seen, &other.seen);
         join(&mut self.fenced, &other.fenced);
+        for (lane, time) in &other.lanes {
+            if get(&self.seen, lane.0) < *time {
+                let own = self.lanes.entry(*lane).or_default();
+                *own = (*own).max(*time);
+            }
+        }
+    }
+
+    /// Time of an agent for what its lane, or for [`WHOLE`] any lane, did.
+    fn time_of(&self, agent: u16, lane: u8) -> u32 {
+        let lanes = match lane {
+            WHOLE => self.lanes.range((agent, 0)..=(agent, u8::MAX)),
+            lane => self.lanes.range((agent, lane)..=(agent, lane)),
+        };
+        lanes.map(|(_, time)| *time).max().unwrap_or(0).max(get(&self.seen, agent))
     }
 }
 
@@ -87,9 +105,24 @@ impl Clocks {
         get(&self.own.seen, agent)
     }
 
-    /// Time of an agent of cluster `cluster`, for one of cluster `home`.
-    pub fn time_of(&self, home: u32, cluster: u32, agent: u16) -> u32 {
-        if cluster == home { self.time(agent) } else { self.others.get(&cluster).map_or(0, |k| get(&k.seen, agent)) }
+    /// Time up to which what a lane of an agent of cluster `cluster` did is known, for one of cluster `home`.
+    pub fn time_of(&self, home: u32, cluster: u32, agent: u16, lane: u8) -> u32 {
+        let known = if cluster == home { Some(&self.own) } else { self.others.get(&cluster) };
+        known.map_or(0, |k| k.time_of(agent, lane))
+    }
+
+    /// What lanes of an agent can pass on: all that it knows, of itself only what they know of the other lanes and what they did.
+    pub fn of_lanes(&self, agent: u16, lanes: impl Iterator<Item = (u8, u32)>) -> Clocks {
+        let mut out = self.clone();
+        let now = self.time(agent);
+        out.own.seen[agent as usize] = 0;
+        let mut least = now;
+        for (lane, seen) in lanes {
+            out.own.lanes.insert((agent, lane), now);
+            least = least.min(seen);
+        }
+        out.own.seen[agent as usize] = least;
+        out
     }
 
     /// Time up to which an agent's writes are visible to the async proxy.
@@ -115,7 +148,7 @@ impl Clocks {
     /// `fence.proxy.async` (PTX ISA 9.7.13.4).
     pub fn fence(&mut self) {
         for known in self.others.values_mut().chain([&mut self.own]) {
-            let Known { seen, fenced } = known;
+            let Known { seen, fenced, .. } = known;
             join(fenced, seen);
         }
     }

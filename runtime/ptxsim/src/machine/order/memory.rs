@@ -112,9 +112,10 @@ impl Machine<'_> {
             let flag = self.flags.words.entry(key).or_default();
             let near = flag.narrow.entry((home, at.block)).or_default();
             if order.release {
-                near.join(&warp.clocks);
+                let own = warp.arriving(1 << lane);
+                near.join(&own);
                 if order.wide {
-                    warp.clocks.publish(home, &mut flag.wide);
+                    own.publish(home, &mut flag.wide);
                 }
             } else {
                 near.join(&warp.fences.narrow);
@@ -138,9 +139,9 @@ impl Machine<'_> {
         }
         found.learn(warp, home, mask);
         if wide {
-            warp.fences.wide = warp.clocks.clone();
+            warp.fences.wide = warp.arriving(mask);
         }
-        warp.fences.narrow = warp.clocks.clone();
+        warp.fences.narrow = warp.arriving(mask);
         warp.fences.made = true;
         warp.tick();
     }

@@ -57,6 +57,14 @@ impl Warp {
         self.tick();
     }
 
+    /// What lanes that arrive somewhere pass on.
+    pub(super) fn arriving(&self, mask: u32) -> Clocks {
+        if mask == self.lanes & !self.exited {
+            return self.clocks.clone();
+        }
+        self.clocks.of_lanes(self.agent, lanes(mask).map(|l| (l as u8, self.lane_seen[l as usize])))
+    }
+
     /// A lane as the origin of an access; [`WHOLE`] for all of them together.
     pub(super) fn issuer(&self, lane: u8) -> Issuer {
         let seen = self.lane_seen.get(lane as usize).copied().unwrap_or(u32::MAX);

@@ -114,7 +114,7 @@ impl Actor<'_> {
     #[inline]
     fn knows(&self, e: &Epoch) -> bool {
         if e.cluster != self.cluster || e.agent != self.issuer.agent {
-            return self.clocks.time_of(self.cluster, e.cluster, e.agent) >= e.time;
+            return self.clocks.time_of(self.cluster, e.cluster, e.agent, e.lane) >= e.time;
         }
         let own = e.lane == self.issuer.lane || e.lane == WHOLE || self.issuer.lane == WHOLE;
         e.time <= if own { self.clocks.time(e.agent) } else { self.issuer.seen }
