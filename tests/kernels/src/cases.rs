@@ -4,7 +4,7 @@
 
 mod lists;
 
-pub use lists::{Part, all, broken, large, small};
+pub use lists::{Part, all, broken, large, small, speed};
 
 use crate::oracle::{self, Num};
 use rand::{RngExt, SeedableRng};

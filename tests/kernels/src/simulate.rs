@@ -51,6 +51,8 @@ pub struct Ran {
     pub values: Vec<Vec<oracle::Num>>,
     /// The bytes of every buffer that are defined.
     pub defined: Vec<Vec<bool>>,
+    /// Seconds in the simulator.
+    pub seconds: f64,
 }
 
 /// Runs a case's kernel on the case's inputs: the report, and what the buffers then hold.
@@ -90,6 +92,7 @@ pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Resu
     let grid = launch.grid.iter().map(|p| Ok(size(p)? as u32)).collect::<Result<Vec<u32>, String>>()?;
     let threads: u32 = launch.block.iter().product();
     let mut report = Report::default();
+    let mut seconds = 0.0;
     if !grid.contains(&0) {
         let launch = Launch {
             grid: [options.blocks.unwrap_or(grid[0]).min(grid[0]), grid[1], grid[2]],
@@ -105,7 +108,9 @@ pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Resu
             step_limit: options.steps,
             ..Launch::default()
         };
+        let start = std::time::Instant::now();
         report = device.run(&module, &program, &launch);
+        seconds = start.elapsed().as_secs_f64();
     }
     let (mut got, mut defined) = (vec![], vec![]);
     for ((base, b), values) in bases.iter().zip(&case.desc.buffers).zip(&inputs) {
@@ -113,7 +118,7 @@ pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Resu
         got.push(oracle::decode(b.dtype, &region.data, values.len()));
         defined.push(region.state.iter().map(|s| s & 1 != 0).collect());
     }
-    Ok(Ran { report, values: got, defined })
+    Ok(Ran { report, values: got, defined, seconds })
 }
 
 fn tensor_map(

@@ -195,3 +195,12 @@ pub fn broken() -> Vec<(Case, Part)> {
         (softmax(DType::F32, 2, 4100), Part::All),
     ]
 }
+
+/// Cases that measure the simulator: row reductions of a few hundred rows, and one block of a matrix product with 512 steps.
+pub fn speed() -> Vec<Case> {
+    vec![
+        softmax(DType::F32, 256, 8192),
+        layer_norm(256, 8192, 8),
+        contraction(DType::BF16, DType::F32, [1, 128, 256, 512], true),
+    ]
+}

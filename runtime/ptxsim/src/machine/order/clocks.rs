@@ -3,7 +3,7 @@
 //! Central type: [`Clocks`]. Agents are warps, the bulk stores of a warp and the copies that complete on an mbarrier; they are numbered
 //! within their cluster. Knows no instruction.
 
-use super::shadow::WHOLE;
+use super::word::WHOLE;
 use std::collections::BTreeMap;
 
 /// Times of the agents of one cluster, by number.

@@ -11,18 +11,30 @@ mod clocks;
 mod memory;
 mod shadow;
 mod trail;
+mod word;
 
 pub use clocks::Clocks;
 pub use memory::{Fences, Flags};
-pub use shadow::{Actor, Issuer, Shadow, WHOLE};
+pub use shadow::Shadow;
 pub use trail::{Post, Trail, Who};
+pub use word::{Actor, Issuer, WHOLE};
 
 use super::agents::lanes;
 use super::run::{At, Machine};
 use super::state::Warp;
 use crate::report::Class;
 use crate::syntax::Space;
-use shadow::{Epoch, Problem};
+use shadow::Span;
+use word::{Epoch, MANY, Problem};
+
+/// How the accesses of a warp's lanes lie.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// All at one place.
+    One,
+    /// One behind the other.
+    Run,
+}
 
 /// Memory that more than one lane can access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,8 +121,22 @@ impl Machine<'_> {
         }
     }
 
-    /// Records an access to bytes, and reports what is not ordered.
+    /// Records an access of one issuer, and reports what is not ordered.
     pub(super) fn touch(&mut self, at: At, spot: Spot, len: u64, actor: Actor, thread: Option<u32>) {
+        let seen = actor.issuer.seen;
+        self.touch_span(at, spot, (len, 0), actor, |_| seen, |_| thread);
+    }
+
+    /// Records an access to so many bytes, with so many for each lane; `seen` and `thread` are of a lane.
+    fn touch_span(
+        &mut self,
+        at: At,
+        spot: Spot,
+        (len, each): (u64, u64),
+        actor: Actor,
+        seen: impl Fn(u8) -> u32,
+        thread: impl Fn(u64) -> Option<u32>,
+    ) {
         let (shadow, start) = match spot {
             Spot::Shared(block, offset) => {
                 let Some(b) = self.clusters[at.cluster].as_mut().and_then(|c| c.blocks.get_mut(block)) else { return };
@@ -123,7 +149,7 @@ impl Machine<'_> {
                         "a plain access to the mbarrier at shared address {place}, initialised at PTX line {} and not invalidated",
                         bar.line
                     );
-                    self.finding(At { line: actor.line, ..at }, Class::Mbarrier, thread, what);
+                    self.finding(At { line: actor.line, ..at }, Class::Mbarrier, thread(offset), what);
                     return;
                 }
                 (&mut b.shadow, offset)
@@ -135,24 +161,19 @@ impl Machine<'_> {
                 (&mut self.shadows[index], offset)
             }
         };
-        let mut first = None;
-        let end = start + len;
-        for word in start / 4..end.div_ceil(4) {
-            let low = start.saturating_sub(4 * word).min(4);
-            let high = (end - 4 * word).min(4);
-            let mask = ((1u8 << high) - 1) & !((1u8 << low) - 1);
-            let problem = shadow.word(word as usize).access(&actor, mask);
-            if let Some(trail) = &mut self.trail {
+        let span = Span { start, len, each, lane: actor.issuer.lane };
+        let problem = shadow.access(span, &actor, seen);
+        if let Some(trail) = &mut self.trail {
+            for word in start / 4..(start + len).div_ceil(4) {
                 let (cluster, at) = match spot {
                     Spot::Shared(block, _) => (Some(actor.cluster), Spot::Shared(block, 4 * word)),
                     Spot::Global(index, _) => (None, Spot::Global(index, 4 * word)),
                 };
                 trail.access(cluster, at, (actor.cluster, actor.agent), actor.line, problem.is_none());
             }
-            first = first.or(problem.map(|p| (4 * word, p)));
         }
-        if let Some((offset, problem)) = first {
-            self.report_order(at, spot, offset, problem, actor, thread);
+        if let Some((offset, problem)) = problem {
+            self.report_order(at, spot, offset, problem, actor, thread(offset.max(start)));
         }
     }
 
@@ -262,11 +283,55 @@ impl Machine<'_> {
             strong,
             line: at.line,
         };
+        let (seen, first) = (warp.lane_seen, mask.trailing_zeros());
+        let thread = |lane: u32| Some(warp.index * 32 + lane);
+        let each = bytes as u64;
+        // Lanes that write one place at once are held against each other.
+        let together =
+            self.together(at, space, addresses, each, mask).filter(|(_, s)| *s == Shape::Run || !write || strong);
+        if let Some((spot, shape)) = together {
+            if shape == Shape::One {
+                let least = lanes(mask).map(|l| seen[l as usize]).min().unwrap_or(0);
+                let actor = Actor { issuer: Issuer { lane: MANY, seen: least, ..actor.issuer }, ..actor };
+                self.touch_span(at, spot, (each, 0), actor, |_| least, |_| thread(first));
+            } else {
+                let actor = Actor { issuer: warp.issuer(first as u8), ..actor };
+                let (Spot::Shared(_, start) | Spot::Global(_, start)) = spot;
+                let all = (each * u64::from(mask.count_ones()), each);
+                let of = |offset: u64| thread(first + (offset.saturating_sub(start) / each) as u32);
+                self.touch_span(at, spot, all, actor, |lane| seen[lane as usize & 31], of);
+            }
+            return;
+        }
         for lane in lanes(mask) {
             let Some(spot) = self.spot(at, space, addresses[lane as usize]) else { continue };
             let actor = Actor { issuer: warp.issuer(lane as u8), ..actor };
-            self.touch(at, spot, bytes as u64, actor, Some(warp.index * 32 + lane));
+            self.touch(at, spot, each, actor, thread(lane));
         }
+    }
+
+    /// Where the lanes' accesses begin, if they are to consecutive bytes by consecutive lanes or all to the same.
+    fn together(&self, at: At, space: Space, addresses: &[u64; 32], each: u64, mask: u32) -> Option<(Spot, Shape)> {
+        let first = mask.trailing_zeros() as usize;
+        let count = mask.count_ones() as usize;
+        if count < 2 {
+            return None;
+        }
+        let start = addresses[first];
+        let spot = self.spot(at, space, start)?;
+        let same =
+            |step: u64| lanes(mask).all(|l| addresses[l as usize] == start + step * (u64::from(l) - first as u64));
+        if same(0) {
+            return Some((spot, Shape::One));
+        }
+        let run = mask >> first == u32::MAX >> (32 - count);
+        // All of them in the same place.
+        let end = self.spot(at, space, start + each * (count as u64 - 1));
+        let inside = match (spot, end) {
+            (Spot::Shared(a, _), Some(Spot::Shared(b, _))) | (Spot::Global(a, _), Some(Spot::Global(b, _))) => a == b,
+            _ => false,
+        };
+        (run && inside && same(each)).then_some((spot, Shape::Run))
     }
 
     /// A read of the async proxy that the warp waits for itself: matrix products and bulk stores.

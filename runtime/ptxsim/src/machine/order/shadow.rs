@@ -1,193 +1,172 @@
-//! The last accesses of every word of memory, and whether a new one is ordered after them.
+//! The last accesses of a buffer.
 //!
-//! Central types: [`Shadow`], the words of a buffer, and [`Actor`], who accesses with what knowledge. Knows no instruction.
-//!
-//! A word is four bytes; it keeps two writes and two reads, each with a mask of bytes. Older ones are forgotten, so a race with one of
-//! them is not found; what is found is one.
+//! Central type: [`Shadow`]. Warps mostly touch consecutive bytes, so a page of memory keeps whole accesses as [`Span`]s as long as each
+//! new one is plainly ordered after those it meets; otherwise it keeps every word by itself ([`Word`]), which decides precisely. Knows no
+//! instruction.
 
-use super::clocks::Clocks;
+use super::word::{Actor, Epoch, Issuer, MANY, Problem, WHOLE, Word};
 
-/// Lanes of one access, where it is not a single one.
-pub const MANY: u8 = 0xff;
-/// An access that its whole warp waits for.
-pub const WHOLE: u8 = 0xfe;
+/// Bytes of a page.
+const PAGE: u64 = 1024;
+/// Accesses that a page keeps before it forgets reads.
+const KEPT: usize = 16;
 
-const MASK: u8 = 0xf;
-const ASYNC: u8 = 1 << 4;
-const STRONG: u8 = 1 << 5;
-
-/// One access to a word; time 0 is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Epoch {
-    pub time: u32,
-    pub line: u32,
-    pub cluster: u32,
-    pub agent: u16,
-    /// Lane of the warp, [`MANY`] or [`WHOLE`].
+/// Consecutive bytes, accessed by consecutive lanes or by one issuer.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    pub start: u64,
+    pub len: u64,
+    /// Bytes of each lane; 0 where one issuer accesses all of them.
+    pub each: u64,
+    /// The lane of the first byte; the issuer where there is but one.
     pub lane: u8,
-    /// Bytes of the word, and how they are accessed.
-    flags: u8,
 }
 
-impl Epoch {
-    pub fn asynchronous(&self) -> bool {
-        self.flags & ASYNC != 0
+impl Span {
+    fn end(&self) -> u64 {
+        self.start + self.len
     }
 
-    fn touches(&self, mask: u8) -> bool {
-        self.flags & mask & MASK != 0
+    fn meets(&self, other: &Span) -> bool {
+        self.start < other.end() && other.start < self.end()
     }
 
-    fn forget(&mut self, mask: u8) {
-        self.flags &= !(mask & MASK);
-        if self.flags & MASK == 0 {
-            *self = Epoch::default();
-        }
+    fn holds(&self, other: &Span) -> bool {
+        self.start <= other.start && other.end() <= self.end()
+    }
+
+    /// Whether every byte of both belongs to the same lane.
+    fn same_lanes(&self, other: &Span) -> bool {
+        let zero = |s: &Span| s.start as i64 - (u64::from(s.lane) * s.each) as i64;
+        self.each == other.each
+            && if self.each == 0 { self.lane == other.lane && self.lane != MANY } else { zero(self) == zero(other) }
+    }
+
+    /// The lane, or issuer, of a byte.
+    fn lane_of(&self, at: u64) -> u8 {
+        if self.each == 0 { self.lane } else { self.lane + ((at - self.start) / self.each) as u8 }
+    }
+
+    /// The part from `start` up to `end`; pages end at multiples of every access width, so no lane is cut.
+    fn part(&self, start: u64, end: u64) -> Span {
+        let start = start.max(self.start);
+        Span { start, len: end.min(self.end()) - start, lane: self.lane_of(start), ..*self }
+    }
+
+    /// Words with the mask of bytes and the lane.
+    fn words(&self) -> impl Iterator<Item = (u64, u8, u8)> + use<> {
+        let span = *self;
+        let step = if span.each == 0 || span.each >= 4 { 4 } else { span.each };
+        let first = span.start / step * step;
+        (first..span.end()).step_by(step as usize).map(move |at| {
+            let low = at.max(span.start);
+            let high = (at + step).min(span.end());
+            let word = at / 4;
+            let mask = (low..high).fold(0u8, |m, b| m | 1 << (b - 4 * word));
+            (word, mask, span.lane_of(low))
+        })
     }
 }
 
-/// The last accesses of four bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Word {
-    writes: [Epoch; 2],
-    reads: [Epoch; 2],
+/// An access that a page keeps whole.
+#[derive(Clone, Debug)]
+struct Kept {
+    span: Span,
+    epoch: Epoch,
+    write: bool,
 }
 
-/// Words of a page.
-const PAGE: usize = 256;
+#[derive(Clone, Debug)]
+enum Page {
+    Whole(Vec<Kept>),
+    Words(Box<[Word; PAGE as usize / 4]>),
+}
 
-/// The words of a buffer, in pages that exist once they are accessed.
+impl Default for Page {
+    fn default() -> Page {
+        Page::Whole(vec![])
+    }
+}
+
+/// The last accesses of a buffer, in pages that exist once they are accessed.
 #[derive(Clone, Debug, Default)]
 pub struct Shadow {
-    pages: Vec<Option<Box<[Word; PAGE]>>>,
+    pages: Vec<Page>,
 }
 
 impl Shadow {
-    #[inline]
-    pub fn word(&mut self, word: usize) -> &mut Word {
-        let page = word / PAGE;
-        if self.pages.len() <= page {
-            self.pages.resize(page + 1, None);
+    /// Records an access; the first word with something wrong, and what. `seen` is the time up to which a lane knows the others.
+    pub fn access(&mut self, span: Span, actor: &Actor, seen: impl Fn(u8) -> u32) -> Option<(u64, Problem)> {
+        let mut first = None;
+        let (from, to) = (span.start / PAGE, span.end().div_ceil(PAGE));
+        if self.pages.len() < to as usize {
+            self.pages.resize(to as usize, Page::default());
         }
-        &mut self.pages[page].get_or_insert_with(|| Box::new([Word::default(); PAGE]))[word % PAGE]
-    }
-}
-
-/// The thread that an access comes from: lanes of one warp know each other only up to a time.
-#[derive(Clone, Copy, Debug)]
-pub struct Issuer {
-    pub agent: u16,
-    /// A lane, or [`WHOLE`] for an operation of the whole warp.
-    pub lane: u8,
-    /// Time of the warp up to which the lane knows the other lanes.
-    pub seen: u32,
-}
-
-/// Who accesses, with what knowledge.
-#[derive(Clone, Copy)]
-pub struct Actor<'a> {
-    pub agent: u16,
-    pub time: u32,
-    pub cluster: u32,
-    pub issuer: Issuer,
-    pub clocks: &'a Clocks,
-    pub write: bool,
-    pub asynchronous: bool,
-    /// Volatile, relaxed or atomic.
-    pub strong: bool,
-    pub line: u32,
-}
-
-/// What is wrong between an earlier access and this one.
-#[derive(Clone, Copy, Debug)]
-pub enum Problem {
-    /// Not ordered; whether the earlier one is a write.
-    Race(Epoch, bool),
-    /// Ordered, and no proxy fence between a generic write and this access of the async proxy.
-    Proxy(Epoch),
-    /// Ordered, and no proxy fence between a generic read and this write of the async proxy.
-    ProxyRead(Epoch),
-}
-
-impl Actor<'_> {
-    /// Whether an earlier access happened before this one.
-    #[inline]
-    fn knows(&self, e: &Epoch) -> bool {
-        if e.cluster != self.cluster || e.agent != self.issuer.agent {
-            return self.clocks.time_of(self.cluster, e.cluster, e.agent, e.lane) >= e.time;
-        }
-        let own = e.lane == self.issuer.lane || e.lane == WHOLE || self.issuer.lane == WHOLE;
-        e.time <= if own { self.clocks.time(e.agent) } else { self.issuer.seen }
-    }
-
-    fn fenced(&self, e: &Epoch) -> bool {
-        e.asynchronous() || self.clocks.fenced(self.cluster, e.cluster, e.agent) >= e.time
-    }
-
-    fn races(&self, e: &Epoch, mask: u8) -> bool {
-        e.touches(mask) && !(self.strong && e.flags & STRONG != 0) && !self.knows(e)
-    }
-
-    fn epoch(&self, mask: u8) -> Epoch {
-        let how = if self.asynchronous { ASYNC } else { 0 } | if self.strong { STRONG } else { 0 };
-        let lane = if self.agent == self.issuer.agent { self.issuer.lane } else { WHOLE };
-        Epoch {
-            time: self.time,
-            line: self.line,
-            cluster: self.cluster,
-            agent: self.agent,
-            lane,
-            flags: mask & MASK | how,
-        }
-    }
-}
-
-impl Word {
-    /// Records an access to the bytes of `mask`; what is wrong with it.
-    pub fn access(&mut self, actor: &Actor, mask: u8) -> Option<Problem> {
-        let mut problem = None;
-        for w in &self.writes {
-            if actor.races(w, mask) {
-                problem = problem.or(Some(Problem::Race(*w, true)));
-            } else if actor.asynchronous && w.touches(mask) && !actor.fenced(w) {
-                problem = problem.or(Some(Problem::Proxy(*w)));
-            }
-        }
-        if actor.write {
-            for r in &self.reads {
-                if actor.races(r, mask) {
-                    problem = problem.or(Some(Problem::Race(*r, false)));
-                } else if actor.asynchronous && r.touches(mask) && !actor.fenced(r) {
-                    problem = problem.or(Some(Problem::ProxyRead(*r)));
+        for number in from..to {
+            let part = span.part(number * PAGE, (number + 1) * PAGE);
+            let page = &mut self.pages[number as usize];
+            if let Page::Whole(kept) = page {
+                let lanes = if part.each == 0 { 1 } else { part.len.div_ceil(part.each) as u8 };
+                let least = (part.lane..part.lane.saturating_add(lanes)).map(&seen).min().unwrap_or(0);
+                if whole(kept, part, actor, least) {
+                    continue;
                 }
             }
-            self.writes.iter_mut().chain(&mut self.reads).for_each(|e| e.forget(mask));
-            let slot = self.writes.iter().position(|w| w.time == 0).unwrap_or(0);
-            self.writes[slot] = actor.epoch(mask);
-        } else {
-            self.read(actor, mask);
-        }
-        problem
-    }
-
-    fn read(&mut self, actor: &Actor, mask: u8) {
-        let mut new = actor.epoch(mask);
-        let same = |r: &Epoch| {
-            r.time != 0
-                && r.agent == new.agent
-                && r.cluster == new.cluster
-                && (r.time == new.time || r.flags & MASK == new.flags & MASK)
-        };
-        if let Some(old) = self.reads.iter().position(same) {
-            let old = &mut self.reads[old];
-            if old.lane != new.lane && !actor.knows(old) {
-                new.lane = MANY;
+            let words = page.words(number);
+            for (word, mask, lane) in part.words() {
+                let actor = Actor { issuer: Issuer { lane, seen: seen(lane), ..actor.issuer }, ..*actor };
+                let problem = words[(word - number * PAGE / 4) as usize].access(&actor, mask);
+                first = first.or(problem.map(|p| (4 * word, p)));
             }
-            new.flags = (new.flags | old.flags & MASK) & (old.flags | !STRONG);
-            *old = new;
-            return;
         }
-        let slot = self.reads.iter().position(|r| r.time == 0 || actor.knows(r)).unwrap_or(1);
-        self.reads[slot] = new;
+        first
+    }
+}
+
+/// Records an access among those of a page if it is plainly ordered after all that it meets.
+fn whole(kept: &mut Vec<Kept>, span: Span, actor: &Actor, least: u32) -> bool {
+    let own = |k: &Kept| k.epoch.cluster == actor.cluster && k.epoch.agent == actor.issuer.agent;
+    let knows = |k: &Kept| {
+        if own(k) {
+            let same = k.span.same_lanes(&span) || span.lane == WHOLE || k.epoch.lane == WHOLE;
+            return k.epoch.time <= if same { actor.clocks.time(k.epoch.agent) } else { least };
+        }
+        let lane = if k.span.each == 0 { k.span.lane } else { MANY };
+        actor.clocks.time_of(actor.cluster, k.epoch.cluster, k.epoch.agent, lane) >= k.epoch.time
+    };
+    for k in kept.iter().filter(|k| (k.write || actor.write) && k.span.meets(&span)) {
+        let relaxed = actor.strong && k.epoch.strong();
+        if !relaxed && !knows(k) || actor.asynchronous && !actor.fenced(&k.epoch) {
+            return false;
+        }
+    }
+    kept.retain(|k| !span.holds(&k.span) || !actor.write && (k.write || !knows(k)));
+    if kept.len() == KEPT {
+        match kept.iter().position(|k| !k.write) {
+            Some(read) => drop(kept.remove(read)),
+            None => return false,
+        }
+    }
+    kept.push(Kept { span, epoch: actor.epoch(0xf), write: actor.write });
+    true
+}
+
+impl Page {
+    /// The words of the page, from now on one by one.
+    fn words(&mut self, number: u64) -> &mut [Word; PAGE as usize / 4] {
+        if let Page::Whole(kept) = self {
+            let mut words = Box::new([Word::default(); PAGE as usize / 4]);
+            for k in kept.iter() {
+                for (word, mask, lane) in k.span.words() {
+                    let lane = if k.epoch.lane == WHOLE { WHOLE } else { lane };
+                    words[(word - number * PAGE / 4) as usize].record(k.epoch.of(lane, mask), k.write);
+                }
+            }
+            *self = Page::Words(words);
+        }
+        match self {
+            Page::Words(words) => words,
+            Page::Whole(_) => unreachable!("the page has just been split into words"),
+        }
     }
 }
