@@ -15,7 +15,14 @@ use crate::report::Class;
 use crate::syntax::Space;
 
 impl Machine<'_> {
-    fn barrier_of(&mut self, at: At, warp: &Warp, space: Space, address: u64, lane: u32) -> Result<(usize, u64), Stop> {
+    pub(super) fn barrier_of(
+        &mut self,
+        at: At,
+        warp: &Warp,
+        space: Space,
+        address: u64,
+        lane: u32,
+    ) -> Result<(usize, u64), Stop> {
         let found = barrier_address(at, space, address);
         let exists = found.is_some_and(|(b, a)| {
             a % 8 == 0
@@ -30,12 +37,12 @@ impl Machine<'_> {
         }
     }
 
-    fn mbarrier(&mut self, cluster: usize, place: (usize, u64)) -> Option<&mut Mbarrier> {
+    pub(super) fn mbarrier(&mut self, cluster: usize, place: (usize, u64)) -> Option<&mut Mbarrier> {
         self.clusters[cluster].as_mut()?.blocks.get_mut(place.0)?.mbarriers.get_mut(&place.1)
     }
 
     /// A finding if there is no initialised barrier at a place.
-    fn live_barrier(&mut self, at: At, thread: u32, place: (usize, u64)) -> Result<(), Stop> {
+    pub(super) fn live_barrier(&mut self, at: At, thread: u32, place: (usize, u64)) -> Result<(), Stop> {
         if self.mbarrier(at.cluster, place).is_some() {
             return Ok(());
         }
@@ -64,7 +71,14 @@ impl Machine<'_> {
         }
     }
 
-    fn change(&mut self, at: At, thread: u32, place: (usize, u64), arrivals: i64, bytes: i64) -> Result<u64, Stop> {
+    pub(super) fn change(
+        &mut self,
+        at: At,
+        thread: u32,
+        place: (usize, u64),
+        arrivals: i64,
+        bytes: i64,
+    ) -> Result<u64, Stop> {
         self.live_barrier(at, thread, place)?;
         let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
         let phase = bar.phase;
@@ -285,7 +299,7 @@ impl Machine<'_> {
                     left &= !same;
                 }
             }
-            Op::BulkLoad { dst, src, size, barrier, multicast, from_shared } => {
+            Op::BulkLoad { dst, src, size, barrier, multicast, from_shared, reduce } => {
                 let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
                 let bars = self.addresses(at, warp, *barrier, mask);
                 for lane in lanes(mask) {
@@ -313,12 +327,15 @@ impl Machine<'_> {
                         if self.bytes_at(at.cluster, Ok((dst_block, offset)), size as usize).is_none() {
                             return Err(self.bad_access(at, warp, Space::Shared, d, size as usize, lane));
                         }
-                        self.poison(at.cluster, (dst_block, offset), size as usize);
+                        if reduce.is_none() {
+                            self.poison(at.cluster, (dst_block, offset), size as usize);
+                        }
                         let src = match source {
                             Ok((block, a)) => Ok((block as u64) << 32 | a),
                             Err(a) => Err(a),
                         };
-                        let what = Pending::Linear { dst_block, dst: offset, src, size, barrier: place };
+                        let what =
+                            Pending::Linear { dst_block, dst: offset, src, size, barrier: place, reduce: *reduce };
                         self.pending.push_back(PendingOperation {
                             cluster: at.cluster,
                             issuer: at.block,
@@ -378,6 +395,8 @@ impl Machine<'_> {
                     }
                 }
             }
+            Op::BulkPrefetch { src, size } => self.prefetch(at, warp, *src, *size, mask)?,
+            Op::AsyncStore(store) => self.async_store(at, warp, store, mask)?,
             Op::Tensor(t) => self.tensor(at, warp, t, mask)?,
             Op::TensormapReplace { space, addr, field, index, value } => {
                 let addresses = self.addresses(at, warp, *addr, mask);
@@ -435,7 +454,7 @@ impl Machine<'_> {
     }
 
     /// Marks bytes that a copy will write: what reads them before its completion sees undefined bytes.
-    fn poison(&mut self, cluster: usize, place: (usize, u64), len: usize) {
+    pub(super) fn poison(&mut self, cluster: usize, place: (usize, u64), len: usize) {
         if let Some((region, offset)) = self.bytes_at(cluster, Ok(place), len) {
             region.state[offset..offset + len].fill(0);
         }
@@ -525,7 +544,13 @@ impl Machine<'_> {
         let at = At { cluster: operation.cluster, block: operation.issuer, line: operation.line, pc: 0 };
         self.activity += 1;
         match operation.what {
-            Pending::Linear { dst_block, dst, src, size, barrier } => {
+            Pending::Write(write) => self.finish_write(at, &operation.clocks, write)?,
+            Pending::Linear { dst_block, dst, src, size, barrier, reduce: Some(how) } => {
+                let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
+                self.reduce_shared(at, place, (dst_block, dst), size as usize, how);
+                self.change(at, 0, barrier, 0, -i64::from(size))?;
+            }
+            Pending::Linear { dst_block, dst, src, size, barrier, reduce: None } => {
                 let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
                 let copied = self.bytes_at(at.cluster, place, size as usize).map(|(region, offset)| {
                     let range = offset..offset + size as usize;

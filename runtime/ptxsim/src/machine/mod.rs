@@ -3,9 +3,11 @@
 mod access;
 mod agents;
 pub mod arith;
+mod async_store;
 pub mod convert;
 mod decode;
 mod family;
+mod family_async;
 mod family_matrix;
 pub mod flow;
 mod matrix;

@@ -214,14 +214,38 @@ pub enum TensorKind {
     Prefetch,
 }
 
+/// How a tensor copy walks through the tensor (PTX ISA 5.5.3, 5.5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Tile,
+    Im2col,
+    /// Stores: im2col without offsets.
+    Im2colNoOffsets,
+}
+
 #[derive(Clone, Debug)]
 pub struct Tensor {
     pub kind: TensorKind,
+    pub mode: Mode,
     pub map: Addr,
     pub coordinates: Vec<u32>,
+    /// im2col offsets of W, H and D, 16 bits each.
+    pub offsets: Vec<u32>,
     pub shared: Addr,
     pub barrier: Option<Addr>,
     pub multicast: Option<u32>,
+}
+
+/// `st.async` and `red.async`: a write into shared memory of the cluster that completes on an mbarrier.
+#[derive(Clone, Debug)]
+pub struct AsyncStore {
+    pub space: Space,
+    pub addr: Addr,
+    pub barrier: Addr,
+    pub src: Vec<Slot>,
+    /// Bytes of an element.
+    pub size: u32,
+    pub reduce: Option<(AtomOp, Scalar)>,
 }
 
 /// One decoded operation.
@@ -453,7 +477,14 @@ pub enum Op {
         barrier: Addr,
         multicast: Option<u32>,
         from_shared: bool,
+        /// From shared memory only.
+        reduce: Option<(AtomOp, Scalar)>,
     },
+    BulkPrefetch {
+        src: Addr,
+        size: u32,
+    },
+    AsyncStore(Box<AsyncStore>),
     BulkStore {
         dst: Addr,
         src: Addr,

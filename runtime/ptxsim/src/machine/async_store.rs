@@ -1,0 +1,143 @@
+//! `st.async`, `red.async` (PTX ISA 9.7.9.12, 9.7.13.7), bulk reductions into shared memory and bulk prefetches.
+//!
+//! ```text
+//! thread: st.async [a], v, [mbar] ──queued──▶ the bytes appear at a, mbar's transaction count falls ──▶ waiters go on
+//! ```
+//! The write is weak and goes through the generic proxy; it happens when the scheduler says so ([`Machine::complete`]), as
+//! the copies of [`super::agents`] do. Reductions are atomic: their order among each other is not checked.
+
+use super::access::combine;
+use super::agents::lanes;
+use super::op::*;
+use super::order::{Actor, Clocks};
+use super::run::{At, Machine, Stop};
+use super::state::*;
+use super::step::{barrier_address, read};
+use crate::report::Class;
+
+/// What one lane's asynchronous store will write: values and whether they are defined.
+pub struct Write {
+    /// Block of the cluster and address.
+    place: (usize, u64),
+    barrier: (usize, u64),
+    values: Vec<(u64, bool)>,
+    /// Bytes of a value.
+    size: usize,
+    reduce: Option<(AtomOp, Scalar)>,
+}
+
+impl Machine<'_> {
+    pub(super) fn async_store(&mut self, at: At, warp: &Warp, s: &AsyncStore, mask: u32) -> Result<(), Stop> {
+        let (to, bars) = (self.addresses(at, warp, s.addr, mask), self.addresses(at, warp, s.barrier, mask));
+        let (size, bytes) = (s.size as usize, s.size as usize * s.src.len());
+        let sources: Vec<_> = s.src.iter().map(|slot| read(warp, *slot)).collect();
+        for slot in &s.src {
+            if let Slot::R(r) = slot {
+                self.check_tokens(at, warp, *r);
+            }
+        }
+        for lane in lanes(mask) {
+            let (l, thread) = (lane as usize, warp.index * 32 + lane);
+            let place = barrier_address(at, s.space, to[l])
+                .filter(|p| p.1 % bytes as u64 == 0 && self.bytes_at(at.cluster, Ok(*p), bytes).is_some());
+            let Some(place) = place else { return Err(self.bad_access(at, warp, s.space, to[l], bytes, lane)) };
+            let barrier = self.barrier_of(at, warp, s.space, bars[l], lane)?;
+            self.live_barrier(at, thread, barrier)?;
+            if barrier.0 != place.0 {
+                let what = format!(
+                    "the destination is in block {} of the cluster and the mbarrier in block {}; they must be in one",
+                    place.0, barrier.0
+                );
+                self.finding(at, Class::Mbarrier, Some(thread), what);
+            }
+            if s.reduce.is_none() {
+                self.poison(at.cluster, place, bytes);
+            }
+            let values = sources.iter().map(|(v, known)| (v[l], known >> lane & 1 != 0)).collect();
+            self.pending.push_back(PendingOperation {
+                cluster: at.cluster,
+                issuer: at.block,
+                line: at.line,
+                clocks: warp.clocks.clone(),
+                what: Pending::Write(Write { place, barrier, values, size, reduce: s.reduce }),
+            });
+        }
+        self.activity += 1;
+        Ok(())
+    }
+
+    /// The write happens, and its bytes leave the barrier's transaction count.
+    pub(super) fn finish_write(&mut self, at: At, clocks: &Clocks, w: Write) -> Result<(), Stop> {
+        let bytes = w.size * w.values.len();
+        let mut unknown = false;
+        if let Some((region, offset)) = self.bytes_at(at.cluster, Ok(w.place), bytes) {
+            for (n, (value, known)) in w.values.iter().enumerate() {
+                let to = offset + n * w.size;
+                let (mut value, mut known) = (*value, *known);
+                if let Some((op, ty)) = w.reduce {
+                    let (before, defined) = region.load(to, w.size);
+                    unknown |= !(defined && known);
+                    (value, known) = (combine(op, ty, before, value, 0), defined && known);
+                }
+                region.store(to, w.size, value, known);
+            }
+        }
+        if unknown {
+            let what = "an asynchronous reduction takes a value that was never written".to_string();
+            self.finding(at, Class::Uninitialised, None, what);
+        }
+        if self.launch.order
+            && w.reduce.is_none()
+            && let Some(bar) = self.mbarrier(at.cluster, w.barrier)
+        {
+            // As a copy: an agent that the barrier's waiters join.
+            let agent = bar.agent;
+            bar.clocks.tick(agent);
+            let time = bar.clocks.time(agent);
+            let actor = Actor { agent, time, clocks, write: true, asynchronous: false, line: at.line };
+            self.touch(at, w.place.0, w.place.1, bytes as u64, actor, None);
+        }
+        self.change(at, 0, w.barrier, 0, -(bytes as i64)).map(|_| ())
+    }
+
+    /// `cp.reduce.async.bulk` into shared memory.
+    pub(super) fn reduce_shared(
+        &mut self,
+        at: At,
+        from: Result<(usize, u64), u64>,
+        to: (usize, u64),
+        bytes: usize,
+        (op, ty): (AtomOp, Scalar),
+    ) {
+        let size = ty.bytes() as usize;
+        let values: Vec<_> = match self.bytes_at(at.cluster, from, bytes) {
+            Some((region, offset)) => (0..bytes / size).map(|n| region.load(offset + n * size, size)).collect(),
+            None => return,
+        };
+        let Some((region, offset)) = self.bytes_at(at.cluster, Ok(to), bytes) else { return };
+        let mut unknown = false;
+        for (n, (value, known)) in values.into_iter().enumerate() {
+            let (before, defined) = region.load(offset + n * size, size);
+            unknown |= !(known && defined);
+            region.store(offset + n * size, size, combine(op, ty, before, value, 0), known && defined);
+        }
+        if unknown {
+            let what = "a bulk reduction takes a value that was never written".to_string();
+            self.finding(at, Class::Uninitialised, None, what);
+        }
+    }
+
+    /// `cp.async.bulk.prefetch` changes nothing; its operands must be as those of a copy.
+    pub(super) fn prefetch(&mut self, at: At, warp: &Warp, src: Addr, size: u32, mask: u32) -> Result<(), Stop> {
+        let from = self.addresses(at, warp, src, mask);
+        for lane in lanes(mask) {
+            let (address, size) = (from[lane as usize], warp.r[size as usize][lane as usize]);
+            if address % 16 != 0 || size % 16 != 0 {
+                let what = format!("a prefetch of {size} bytes at {address:#x}: both must be multiples of 16");
+                self.finding(at, Class::Misaligned, Some(warp.index * 32 + lane), what);
+                return Err(Stop);
+            }
+        }
+        Ok(())
+    }
+}
