@@ -552,5 +552,19 @@ fn mma_forms() -> Vec<Form> {
     }
     add(true, (16, 8, 8), Acc::F32, Tf32, Tf32, 4, "");
     add(true, (16, 8, 16), Acc::F32, Tf32, Tf32, 2, "");
+    for (a, b) in [(S4, S4), (S4, U4), (U4, S4), (U4, U4)] {
+        for shape in [(8, 8, 32), (16, 8, 32), (16, 8, 64)] {
+            add(false, shape, Acc::S32, a, b, 1, ".satfinite");
+        }
+        for extra in ["", ".satfinite"] {
+            add(true, (16, 8, 64), Acc::S32, a, b, 2, extra);
+            add(true, (16, 8, 128), Acc::S32, a, b, 1, extra);
+        }
+    }
+    // The spelling without order does the same.
+    let unordered: Vec<Form> = out.iter().filter(|f| f.sparse && f.selector == 0).cloned().collect();
+    for form in unordered {
+        out.push(Form { opcode: form.opcode.replace("::ordered_metadata", ""), trials: 2, ..form });
+    }
     out
 }

@@ -115,21 +115,9 @@ pub(super) fn numbers(text: &str) -> Option<[u32; 3]> {
     Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
 }
 
-pub(super) fn elem(name: &str) -> Option<Elem> {
-    Some(match name {
-        "f16" => Elem::F16,
-        "bf16" => Elem::Bf16,
-        "tf32" => Elem::Tf32,
-        "e4m3" => Elem::E4m3,
-        "e5m2" => Elem::E5m2,
-        "s8" => Elem::S8,
-        "u8" => Elem::U8,
-        _ => return None,
-    })
-}
-
 pub(super) fn acc(name: &str) -> Option<Acc> {
     Some(match name {
+        "f64" => Acc::F64,
         "f32" => Acc::F32,
         "f16" => Acc::F16,
         "s32" => Acc::S32,

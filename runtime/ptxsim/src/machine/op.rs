@@ -7,6 +7,8 @@ use crate::isa::Exec;
 use crate::syntax::{Bounds, Location, Space};
 use std::collections::BTreeMap;
 
+pub use tricot_ptx_numerics::matrix::Elem;
+
 /// A register slot by file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
@@ -102,33 +104,23 @@ impl Scalar {
     }
 }
 
-/// Element type of a matrix operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Elem {
-    F16,
-    Bf16,
-    Tf32,
-    E4m3,
-    E5m2,
-    S8,
-    U8,
-}
-
-impl Elem {
-    pub fn bytes(self) -> u32 {
-        match self {
-            Elem::F16 | Elem::Bf16 => 2,
-            Elem::Tf32 => 4,
-            _ => 1,
-        }
-    }
-}
-
+/// The type of C and D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acc {
+    F64,
     F32,
     F16,
     S32,
+}
+
+impl Acc {
+    pub fn bits(self) -> u32 {
+        match self {
+            Acc::F64 => 64,
+            Acc::F16 => 16,
+            _ => 32,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,15 +183,31 @@ pub struct Wgmma {
     pub trans_b: bool,
 }
 
+/// Where a sparse product finds which elements of A are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Sparse {
+    /// Register of the metadata.
+    pub meta: u32,
+    /// Which threads of each four hold it.
+    pub selector: u32,
+    /// The positions of a group ascend.
+    pub ordered: bool,
+}
+
+/// An `mma` instruction (PTX ISA 9.7.14.5, 9.7.14.6).
 #[derive(Clone, Debug)]
 pub struct Mma {
     pub m: u32,
     pub n: u32,
     pub k: u32,
     pub acc: Acc,
-    pub d_acc: Acc,
     pub a: Elem,
     pub b: Elem,
+    pub sparse: Option<Sparse>,
+    /// Single bits: those that differ are counted, not those that are both one.
+    pub xor: bool,
+    pub saturate: bool,
+    /// Registers of 64 bits where the elements are f64.
     pub dr: Vec<u32>,
     pub ar: Vec<u32>,
     pub br: Vec<u32>,
