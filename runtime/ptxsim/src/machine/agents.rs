@@ -4,6 +4,7 @@
 //! late as the program allows, or at a random moment. Bulk stores read their source when their group is waited for.
 
 use super::access::{combine, shared_target, window};
+use super::im2col::Map;
 use super::op::*;
 use super::order::{Actor, Clocks};
 use super::run::{At, Flow, Machine, Stop};
@@ -472,27 +473,30 @@ impl Machine<'_> {
             self.each_lane(at, warp, space, &maps, 128, 1 << lane, |region, offset, _| {
                 bytes.copy_from_slice(&region.data[offset..offset + 128]);
             })?;
-            let map = match TensorMap::decode(&bytes) {
+            let mut coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
+            // im2col offsets, 16 bits each, lie behind them.
+            coordinates.extend(t.offsets.iter().map(|o| (warp.r[*o as usize][l] & 0xffff) as i32));
+            let rank = t.coordinates.len();
+            let usable = Map::decode(&bytes).and_then(|map| {
+                map.check_use(t.mode, rank, &coordinates)?;
+                map.check_reduction(t.kind)?;
+                Ok(map)
+            });
+            let map = match usable {
                 Ok(map) => map,
                 Err(e) => {
                     self.finding(at, Class::TensorMap, Some(thread), e);
                     return Err(Stop);
                 }
             };
-            if map.dims.len() != t.coordinates.len() {
-                let what = format!("{} coordinates for a tensor map of rank {}", t.coordinates.len(), map.dims.len());
-                self.finding(at, Class::TensorMap, Some(thread), what);
-                return Err(Stop);
-            }
-            let coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
             let address = shared[l] & 0xffff_ffff;
-            let align = map.shared_alignment();
+            let align = map.tensor().shared_alignment();
             if (address & 0xff_ffff) % align != 0 {
                 let what = format!("shared address {address} of a tensor copy; multiples of {align} are needed");
                 self.finding(at, Class::Misaligned, Some(thread), what);
                 return Err(Stop);
             }
-            let count = map.box_bytes();
+            let count = map.bytes();
             match t.kind {
                 TensorKind::Load => {
                     let Some(bars) = bars else { return Err(Stop) };
@@ -566,13 +570,14 @@ impl Machine<'_> {
                 self.change(at, 0, barrier, 0, -i64::from(size))?;
             }
             Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
-                let map = TensorMap::decode(&map).map_err(|_| Stop)?;
-                let mut data = vec![0u8; count as usize];
+                let map = Map::decode(&map).map_err(|_| Stop)?;
+                let tensor = map.tensor();
+                let mut data = vec![tensor.fill(); count as usize];
                 let mut state = vec![DEFINED; count as usize];
-                let size = map.element as usize;
+                let size = tensor.element as usize;
                 let mut bad = None;
                 map.each_element(&coordinates, |offset, address| {
-                    let to = map.swizzled(dst, offset) as usize - dst as usize;
+                    let to = tensor.swizzled(dst, offset) as usize - dst as usize;
                     let Some(address) = address else { return };
                     match self.global.find(address, size) {
                         Some((region, from)) => {
@@ -677,9 +682,7 @@ impl Machine<'_> {
     fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
         let (src, len) = match &s.store {
             BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
-            BulkStore::Tensor { map, src, .. } => {
-                (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes())))
-            }
+            BulkStore::Tensor { map, src, .. } => (*src, Map::decode(map).map_or(0, |m| u64::from(m.bytes()))),
         };
         let (block, offset) = shared_target(at, src);
         self.touch_async(at, warp, &s.clocks, block, offset, len, s.line);
@@ -718,19 +721,19 @@ impl Machine<'_> {
                 region.state[offset..offset + size as usize].fill(DEFINED);
             }
             BulkStore::Tensor { map, coordinates, src, reduce } => {
-                let map = TensorMap::decode(&map).map_err(|_| Stop)?;
-                let count = map.box_bytes() as usize;
+                let map = Map::decode(&map).map_err(|_| Stop)?;
+                let (tensor, count) = (map.tensor(), map.bytes() as usize);
                 let (block, start) = shared_target(at, src);
                 let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
                     return Err(Stop);
                 };
                 let data = region.data[offset..offset + count].to_vec();
                 let state = region.state[offset..offset + count].to_vec();
-                let size = map.element as usize;
+                let size = tensor.element as usize;
                 let (mut bad, mut undefined) = (None, false);
-                let ty = map.scalar();
+                let ty = tensor.scalar();
                 map.each_element(&coordinates, |offset, address| {
-                    let from = (map.swizzled(start, offset) - start) as usize;
+                    let from = (tensor.swizzled(start, offset) - start) as usize;
                     let Some(address) = address else { return };
                     undefined |= state[from..from + size].contains(&0);
                     match self.global.find(address, size) {

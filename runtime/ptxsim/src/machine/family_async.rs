@@ -12,7 +12,7 @@ const COMPLETES: &[(&str, ())] = &[("mbarrier::complete_tx::bytes", ())];
 
 /// Where a reduction takes place.
 #[derive(Clone, Copy, PartialEq)]
-enum Target {
+pub(super) enum Target {
     Shared,
     Global,
 }
@@ -26,7 +26,7 @@ enum Target {
 /// inc dec         u32
 /// and or xor      b32              b64
 /// ```
-fn reduces(op: AtomOp, ty: &str, to: Target) -> bool {
+pub(super) fn reduces(op: AtomOp, ty: &str, to: Target) -> bool {
     let global = to == Target::Global;
     match op {
         AtomOp::Add => matches!(ty, "u32" | "s32" | "u64") || global && matches!(ty, "f32" | "f64" | "f16" | "bf16"),

@@ -377,7 +377,7 @@ fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class,
         );
         *problem = Some((Class::Uninitialised, what));
     }
-    let bits = match size {
+    match size {
         1 => u32::from(shared.data[offset]),
         2 => u32::from(u16::from_le_bytes([shared.data[offset], shared.data[offset + 1]])),
         _ => u32::from_le_bytes([
@@ -386,6 +386,5 @@ fn fetch(shared: &Region, elem: Elem, address: u64, problem: &mut Option<(Class,
             shared.data[offset + 2],
             shared.data[offset + 3],
         ]),
-    };
-    bits
+    }
 }

@@ -11,6 +11,7 @@ mod family_async;
 mod family_matrix;
 mod family_mma;
 pub mod flow;
+pub mod im2col;
 mod matrix;
 mod mma;
 pub mod op;
