@@ -70,7 +70,7 @@ const RED: &str = "red.async.relaxed.cluster.shared::cluster.mbarrier::complete_
 fn asynchronous_stores_arrive_with_their_barrier() {
     let send = format!("add.u32 %r9, %rsm, %r2; mul.lo.u32 %r10, %a, 3; {ST}.v2.b32 [%r9], {{%r10, %a}}, [%rbar];");
     let out = clean(&text(512, &send));
-    assert!((0..64).all(|t| out[t as usize] == 3 * t | t << 32), "{out:?}");
+    assert!((0..64).all(|t| out[t as usize] == 3 * t + (t << 32)), "{out:?}");
     // 64 bits; sixteen bytes by every other thread.
     let send = format!("add.u32 %r9, %rsm, %r2; {ST}.b64 [%r9], %d3, [%rbar];");
     assert_eq!(clean(&text(512, &send)), (0..64).collect::<Vec<_>>());
@@ -79,7 +79,8 @@ fn asynchronous_stores_arrive_with_their_barrier() {
     );
     assert_eq!(clean(&text(512, &send)), (0..64).map(|t| t / 2 * 2).collect::<Vec<_>>());
     let send = send.replace(".v2.u64 [%r9], {%d3, %d3}", ".v4.f32 [%r9], {%a, %a, %r2, %r2}");
-    let pair = |t: u64| if t % 2 == 0 { t << 32 | t } else { (t - 1) * 8 << 32 | (t - 1) * 8 };
+    let twice = |v: u64| v + (v << 32);
+    let pair = |t: u64| twice(if t & 1 == 0 { t } else { (t - 1) * 8 });
     assert_eq!(clean(&text(512, &send)), (0..64).map(pair).collect::<Vec<_>>());
 }
 

@@ -54,7 +54,7 @@ fn wgmma_has_the_shapes_and_types_of_the_isa() {
             )
         };
         for n in (4..272).step_by(4) {
-            let exists = n >= 8 && n <= 256 && n % 8 == 0 && (d != "s32" || n == 8 || n == 24 || n % 16 == 0);
+            let exists = (8..=256).contains(&n) && n % 8 == 0 && (d != "s32" || n == 8 || n == 24 || n % 16 == 0);
             assert_eq!(taken(&form("", n, k, d, a, b, tail)), exists, "{d} {a} {b} n {n}");
             assert_eq!(taken(&form(".sp", n, 2 * k, d, a, b, tail)), exists && sparse, "sparse {d} {a} {b} n {n}");
         }

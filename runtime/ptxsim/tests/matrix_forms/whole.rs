@@ -157,7 +157,7 @@ fn dense(form: &Form, row: usize, stored: &[i64], words: &[Vec<u32>]) -> Vec<i64
 fn start(form: &Form, row: usize, column: usize) -> i64 {
     let v = small(77, (row * 256 + column) as u64);
     match form.d {
-        Acc::S32 if form.opcode.contains("satfinite") || column % 3 == 0 => {
+        Acc::S32 if form.opcode.contains("satfinite") || column.is_multiple_of(3) => {
             if v < 0 {
                 i64::from(i32::MIN) - v
             } else {
