@@ -1,7 +1,8 @@
-//! Matrix programs: every type and shape of `wgmma` and `mma.sync`, dense and sparse.
+//! Matrix programs: every type and shape of `wgmma`, `mma.sync` and `wmma`, dense and sparse.
 //!
 //! A block is one trial. Shared memory holds an image of hashed elements (A in the first 8 KiB, B after it); accumulators,
-//! register fragments and metadata are hashed words of each thread.
+//! register fragments and metadata are hashed words of each thread. `wmma` takes A and B from the image and C from the words,
+//! row after row, for where its fragments lie is open.
 
 use super::inputs::{hash, seed};
 
@@ -87,6 +88,7 @@ impl Acc {
 pub struct Form {
     pub opcode: String,
     pub wgmma: bool,
+    pub wmma: bool,
     pub sparse: bool,
     pub m: u32,
     pub n: u32,
@@ -95,7 +97,7 @@ pub struct Form {
     pub a: Elem,
     pub b: Elem,
     pub d: Acc,
-    /// wgmma: A in registers.
+    /// wgmma: A in registers; wmma: unused.
     pub a_regs: bool,
     pub trans_a: bool,
     pub trans_b: bool,
@@ -181,7 +183,7 @@ impl Form {
 
     /// 32-bit words of A a thread holds; half of K is stored where A is sparse.
     pub fn a_words(&self) -> u32 {
-        if self.wgmma && !self.a_regs {
+        if self.wmma || self.wgmma && !self.a_regs {
             0
         } else {
             self.m * self.k / (1 + u32::from(self.sparse)) * self.a.bits() / 32 / self.threads()
@@ -189,12 +191,18 @@ impl Form {
     }
 
     pub fn b_words(&self) -> u32 {
-        if self.wgmma { 0 } else { self.n * self.k * self.b.bits() / 32 / 32 }
+        if self.wgmma || self.wmma { 0 } else { self.n * self.k * self.b.bits() / 32 / 32 }
     }
 
     /// Bytes of the shared image of a trial.
     pub fn image_bytes(&self) -> u32 {
-        if !self.wgmma { 0 } else { A_BYTES + (self.n * 128).max(16384) }
+        if self.wmma {
+            2 * A_BYTES
+        } else if !self.wgmma {
+            0
+        } else {
+            A_BYTES + (self.n * 128).max(16384)
+        }
     }
 
     /// Words of a thread: accumulators, A, B, metadata.
@@ -213,6 +221,10 @@ impl Form {
 
     /// The shared image of a trial, in words.
     pub fn image(&self, trial: u32) -> Vec<u32> {
+        if self.a == Elem::F64 {
+            let double = |i| element(self.a.fields(), 64, trial, hash(self.seed() ^ u64::from(trial) << 40, i));
+            return (0..self.image_bytes() / 4).map(|i| (double(u64::from(i / 2)) >> (32 * (i & 1))) as u32).collect();
+        }
         (0..self.image_bytes() / 4)
             .map(|i| self.packed(if i < A_BYTES / 4 { self.a } else { self.b }, trial, u64::from(i)))
             .collect()
@@ -268,8 +280,49 @@ impl Form {
         out
     }
 
+    /// The program of a `wmma`: three loads, the product, a store.
+    fn wmma_ptx(&self, name: &str) -> String {
+        let wide = self.a == Elem::F64;
+        let list = |reg: &str, count: u32| {
+            format!("{{{}}}", (0..count).map(|i| format!("{reg}{i}")).collect::<Vec<_>>().join(", "))
+        };
+        let count = |elements: u32| match self.a {
+            Elem::F64 => elements / 32,
+            // Eight registers whatever the shape.
+            Elem::F16 => 8,
+            _ => elements * self.a.bits() / 1024,
+        };
+        let (a, b) = (list("%a", count(self.m * self.k)), list("%b", count(self.n * self.k)));
+        let d = list("%d", if wide { self.d_words() / 2 } else { self.d_words() });
+        let layout = |columns: bool| if columns { "col" } else { "row" };
+        let (la, lb) = (layout(self.trans_a), layout(!self.trans_b));
+        let lead = |turned: bool, rows: u32| if turned { rows } else { self.k };
+        let (shape, bytes) = (format!("m{}n{}k{}", self.m, self.n, self.k), self.image_bytes());
+        let ty = if wide { "f64" } else { "b32" };
+        format!(
+            ".visible .entry {name}(.param .u64 images, .param .u64 words, .param .u64 out)\n{{\n  .reg .b32 %t;\n  .reg .b64 %im, %w, %o;\n  \
+             .reg .{ty} %a<8>, %b<8>, %d<8>;\n  ld.param.u64 %im, [images];\n  ld.param.u64 %w, [words];\n  ld.param.u64 %o, [out];\n  \
+             mov.u32 %t, %ctaid.x;\n  mad.wide.u32 %im, %t, {bytes}, %im;\n  mad.wide.u32 %w, %t, {c}, %w;\n  mad.wide.u32 %o, %t, {c}, %o;\n  \
+             wmma.load.a.sync.aligned.{la}.{shape}.global.{at} {a}, [%im], {sa};\n  \
+             wmma.load.b.sync.aligned.{lb}.{shape}.global.{bt} {b}, [%im+{A_BYTES}], {sb};\n  \
+             wmma.load.c.sync.aligned.row.{shape}.global.{ct} {d}, [%w], {n};\n  {op} {d}, {a}, {b}, {d};\n  \
+             wmma.store.d.sync.aligned.row.{shape}.global.{ct} [%o], {d}, {n};\n  ret;\n}}\n\n",
+            c = 128 * self.d_words(),
+            at = self.a.name(),
+            bt = self.b.name(),
+            ct = self.d.name(),
+            sa = lead(self.trans_a, self.m),
+            sb = lead(self.trans_b, self.n),
+            n = self.n,
+            op = self.opcode,
+        )
+    }
+
     /// The program: kernel parameters are the images, the thread words and the outputs.
     pub fn ptx(&self, name: &str) -> String {
+        if self.wmma {
+            return self.wmma_ptx(name);
+        }
         let (nd, na, nb) = (self.d_words(), self.a_words(), self.b_words());
         let wide = self.d == Acc::F64;
         let mut s = format!(
@@ -377,6 +430,7 @@ pub fn descriptor(swizzle: u64, leading: u64, stride: u64) -> u64 {
 pub fn forms() -> Vec<Form> {
     let mut out = wgmma_forms();
     out.extend(mma_forms());
+    out.extend(wmma_forms());
     out
 }
 
@@ -396,6 +450,7 @@ fn wgmma_forms() -> Vec<Form> {
         Form {
             opcode: format!("wgmma.mma_async{sp}.sync.aligned.m64n{n}k{k}.{types}"),
             wgmma: true,
+            wmma: false,
             sparse,
             m: 64,
             n,
@@ -490,6 +545,7 @@ fn mma_forms() -> Vec<Form> {
                     b.name()
                 ),
                 wgmma: false,
+                wmma: false,
                 sparse,
                 m,
                 n,
@@ -566,5 +622,69 @@ fn mma_forms() -> Vec<Form> {
     for form in unordered {
         out.push(Form { opcode: form.opcode.replace("::ordered_metadata", ""), trials: 2, ..form });
     }
+    out
+}
+
+fn wmma_forms() -> Vec<Form> {
+    use Elem::*;
+    let mut out = vec![];
+    let mut add = |shapes: &[(u32, u32, u32)], d: Acc, (a, b): (Elem, Elem), extra: &str| {
+        for &(m, n, k) in shapes {
+            // A by columns and B by rows, too, where elements fill bytes.
+            let turns: &[(bool, bool)] = if a.bits() < 8 {
+                &[(false, false)]
+            } else {
+                &[(false, false), (true, false), (false, true), (true, true)]
+            };
+            for &(trans_a, trans_b) in turns {
+                let (la, lb) = (if trans_a { "col" } else { "row" }, if trans_b { "row" } else { "col" });
+                let (bit, round) = if a == B1 { (extra, "") } else { ("", if a == F64 { extra } else { "" }) };
+                let sat = if extra == ".satfinite" { extra } else { "" };
+                let types = if a == F16 {
+                    format!("{0}.{0}", d.name())
+                } else {
+                    format!("{0}.{1}.{2}.{0}", d.name(), a.name(), b.name())
+                };
+                out.push(Form {
+                    opcode: format!("wmma.mma{bit}.sync.aligned.{la}.{lb}.m{m}n{n}k{k}{round}.{types}{sat}"),
+                    wgmma: false,
+                    wmma: true,
+                    sparse: false,
+                    m,
+                    n,
+                    k,
+                    a,
+                    b,
+                    d,
+                    a_regs: false,
+                    trans_a,
+                    trans_b,
+                    selector: 0,
+                    desc_a: 0,
+                    desc_b: 0,
+                    scale_d: true,
+                    negate_a: false,
+                    negate_b: false,
+                    trials: 8,
+                });
+            }
+        }
+    };
+    let wide = [(16, 16, 16), (8, 32, 16), (32, 8, 16)];
+    add(&wide, Acc::F32, (F16, F16), "");
+    add(&wide, Acc::F16, (F16, F16), "");
+    add(&wide, Acc::F32, (Bf16, Bf16), "");
+    add(&[(16, 16, 8)], Acc::F32, (Tf32, Tf32), "");
+    for round in ["", ".rn", ".rz", ".rm", ".rp"] {
+        add(&[(8, 8, 4)], Acc::F64, (F64, F64), round);
+    }
+    for sat in ["", ".satfinite"] {
+        add(&wide, Acc::S32, (S8, S8), sat);
+        add(&wide, Acc::S32, (U8, U8), sat);
+        add(&[(8, 8, 32)], Acc::S32, (S4, S4), sat);
+        add(&[(8, 8, 32)], Acc::S32, (U4, U4), sat);
+    }
+    add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".xor.popc");
+    add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".and.popc");
     out
 }

@@ -205,6 +205,7 @@ impl Decoder<'_> {
             "cp" => self.copy(i, m),
             "ldmatrix" | "stmatrix" => self.matrix_move(i, parts[0], m),
             "mma" => self.mma(i, m),
+            "wmma" => self.wmma(i, m),
             "wgmma" => self.wgmma(i, m),
             "setmaxnreg" => self.setmaxnreg(i, m),
             "tensormap" => self.tensormap(i, m),

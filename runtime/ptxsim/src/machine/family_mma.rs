@@ -74,12 +74,12 @@ impl Decoder<'_> {
     }
 
     /// `count` source registers of one file.
-    fn sources(&mut self, o: &Operand, wide: bool, count: u32) -> Result<Vec<u32>> {
+    pub(super) fn sources(&mut self, o: &Operand, wide: bool, count: u32) -> Result<Vec<u32>> {
         let list = vector(o).iter().map(|x| if wide { self.d(x) } else { self.r(x) }).collect::<Result<Vec<_>>>()?;
         expect(list, count)
     }
 
-    fn results(&mut self, o: &Operand, wide: bool, count: u32) -> Result<Vec<u32>> {
+    pub(super) fn results(&mut self, o: &Operand, wide: bool, count: u32) -> Result<Vec<u32>> {
         let each = |x| if wide { self.dst_d(x) } else { self.dst_r(x) };
         expect(vector(o).iter().map(each).collect::<Result<Vec<_>>>()?, count)
     }

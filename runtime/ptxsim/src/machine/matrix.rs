@@ -121,6 +121,8 @@ impl Machine<'_> {
                 })?;
             }
             Op::Mma(m) => self.mma(at, warp, m)?,
+            Op::Wmma(w) => self.wmma(warp, w),
+            Op::WmmaMove(w) => self.wmma_move(at, warp, w)?,
             Op::Wgmma(w) => self.issue(at, warp, w)?,
             Op::WgmmaFence => warp.wgmma_fenced = true,
             Op::WgmmaCommit => {

@@ -10,6 +10,7 @@ mod family;
 mod family_async;
 mod family_matrix;
 mod family_mma;
+mod family_wmma;
 pub mod flow;
 pub mod im2col;
 mod matrix;
@@ -25,6 +26,7 @@ mod state;
 mod step;
 pub mod tensormap;
 mod uses;
+mod wmma;
 
 pub use decode::{Symbols, decode};
 pub use run::{Launch, run};

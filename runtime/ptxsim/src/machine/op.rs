@@ -7,6 +7,8 @@ use crate::isa::Exec;
 use crate::syntax::{Bounds, Location, Space};
 use std::collections::BTreeMap;
 
+use tricot_ptx_numerics::format::Round;
+
 pub use tricot_ptx_numerics::matrix::Elem;
 
 /// A register slot by file.
@@ -212,6 +214,34 @@ pub struct Mma {
     pub ar: Vec<u32>,
     pub br: Vec<u32>,
     pub cr: Vec<u32>,
+}
+
+/// A `wmma.mma`: registers hold matrices as [`super::wmma`] places them.
+#[derive(Clone, Debug)]
+pub struct Wmma {
+    pub mma: Mma,
+    /// The type of C; that of D is `mma.acc`.
+    pub c_acc: Acc,
+    /// Of f64.
+    pub round: Round,
+}
+
+/// `wmma.load` and `wmma.store`.
+#[derive(Clone, Debug)]
+pub struct WmmaMove {
+    pub load: bool,
+    /// Rows of A, C and D, columns of B.
+    pub rows: u32,
+    /// Elements of one: K or N.
+    pub line: u32,
+    pub bits: u32,
+    /// What is contiguous in memory runs across them.
+    pub across: bool,
+    pub regs: Vec<u32>,
+    pub space: Space,
+    pub addr: Addr,
+    /// Elements between lines in memory; `None` where they touch.
+    pub stride: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -529,6 +559,8 @@ pub enum Op {
         addr: Addr,
     },
     Mma(Box<Mma>),
+    Wmma(Box<Wmma>),
+    WmmaMove(Box<WmmaMove>),
     Wgmma(Box<Wgmma>),
     WgmmaFence,
     WgmmaCommit,

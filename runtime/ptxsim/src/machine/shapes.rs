@@ -99,3 +99,26 @@ pub(super) fn wgmma(a: Elem, b: Elem, acc: Acc, [m, n, k]: [u32; 3], sparse: boo
     let span = if sparse { 512 } else { 256 };
     (k * a.bits() == span).then_some(if sparse && a.bits() > 8 { 2 } else { 1 })
 }
+
+/// Whether `wmma` multiplies these types in this shape (PTX ISA 9.7.14.4); those below a byte want A by rows and B by columns.
+pub(super) fn wmma(a: Elem, b: Elem, acc: Acc, shape: [u32; 3]) -> bool {
+    family(a, b, acc).is_some() && wmma_shapes(a).contains(&shape)
+}
+
+/// The shapes whose A or B may have elements of a type.
+pub(super) fn wmma_shapes(elem: Elem) -> &'static [[u32; 3]] {
+    match elem {
+        Elem::F16 | Elem::Bf16 | Elem::S8 | Elem::U8 => &[[16, 16, 16], [8, 32, 16], [32, 8, 16]],
+        Elem::Tf32 => &[[16, 16, 8]],
+        Elem::F64 => &[[8, 8, 4]],
+        Elem::S4 | Elem::U4 => &[[8, 8, 32]],
+        Elem::B1 => &[[8, 8, 128]],
+        Elem::E4m3 | Elem::E5m2 => &[],
+    }
+}
+
+/// Whether accumulators of a type exist in a shape.
+pub(super) fn wmma_accumulators(acc: Acc, shape: [u32; 3]) -> bool {
+    let holds = |f: &&Family| f.acc.contains(&acc) && wmma_shapes(f.types[0]).contains(&shape);
+    FAMILIES.iter().any(|f| holds(&f))
+}

@@ -241,6 +241,8 @@ impl Machine<'_> {
             Op::Ldmatrix { .. }
             | Op::Stmatrix { .. }
             | Op::Mma(_)
+            | Op::Wmma(_)
+            | Op::WmmaMove(_)
             | Op::Wgmma(_)
             | Op::WgmmaFence
             | Op::WgmmaCommit

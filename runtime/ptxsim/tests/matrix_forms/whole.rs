@@ -91,6 +91,18 @@ fn operands(form: &Form, image: &[u32], words: &[Vec<u32>]) -> (Table, Table) {
             b[g][4 * per * (e / per) + per * t + e % per] = pick(form.b, &words[nd + na..], e);
         }
     }
+    if form.wmma {
+        // Row after row or column after column, elements packed in words.
+        let line = |words: &[u32], elem, turned: bool, rows: usize, r: usize, at: usize| {
+            pick(elem, words, if turned { at * rows + r } else { r * k + at })
+        };
+        let second = &image[(A_BYTES / 4) as usize..];
+        let columns = form.n as usize;
+        a = (0..rows).map(|r| (0..k).map(|at| line(image, form.a, form.trans_a, rows, r, at)).collect()).collect();
+        b = (0..columns)
+            .map(|c| (0..k).map(|at| line(second, form.b, form.trans_b, columns, c, at)).collect())
+            .collect();
+    }
     if form.wgmma {
         let bytes: Vec<u8> = image.iter().flat_map(|w| w.to_le_bytes()).collect();
         let at = |elem: Elem, desc: Descriptor, turned: bool, row: usize, k: usize| {
@@ -179,6 +191,10 @@ fn accumulators(form: &Form, thread: usize, value: impl Fn(usize, usize) -> i64)
     let (warp, g, t) = (thread / 32, thread % 32 / 4, thread % 4);
     let elements = (form.m * form.n / form.threads()) as usize;
     let at = |e: usize| {
+        if form.wmma {
+            let linear = thread * elements + e;
+            return value(linear / form.n as usize, linear % form.n as usize);
+        }
         // Four elements cover two rows of 16 rows, two cover one of 8.
         let (down, block) = if form.m == 8 { (0, e / 2) } else { (8 * (e / 2 % 2), e / 4) };
         value(16 * warp + g + down, 8 * block + 2 * t + e % 2)

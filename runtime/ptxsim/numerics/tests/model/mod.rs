@@ -46,6 +46,16 @@ fn from_words(rows: u32, ks: u32, bits: u32, words: &[&[u32]], position: impl Fn
     out
 }
 
+/// A matrix of the image that lies row after row, or column after column.
+fn from_lines(image: &[u8], rows: u32, ks: u32, bits: u32, turned: bool) -> Matrix {
+    let at = |row: u32, k: u32| {
+        let bit = if turned { k * rows + row } else { row * ks + k } * bits;
+        let word = (0..bits.div_ceil(8)).fold(0, |w, i| w | u64::from(image[(bit / 8 + i) as usize]) << (8 * i));
+        word >> (bit % 8) & (u64::MAX >> (64 - bits))
+    };
+    (0..rows).map(|row| (0..ks).map(|k| at(row, k)).collect()).collect()
+}
+
 /// B's elements that meet the stored elements of a row of A.
 fn partners(form: &Form, row: u32, meta: &[u32], b: &[u64]) -> Vec<u64> {
     if !form.sparse {
@@ -75,12 +85,16 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
     let stored = form.k / (1 + u32::from(form.sparse));
     let (bits, rows) = (form.a.bits(), if form.m == 8 { 8 } else { 16 });
     let per = (32 / bits).max(1);
-    let a = if form.wgmma && !form.a_regs {
+    let a = if form.wmma {
+        from_lines(&image, form.m, form.k, bits, form.trans_a)
+    } else if form.wgmma && !form.a_regs {
         from_image(&image, Descriptor::decode(form.desc_a), form.m, stored, bits, form.trans_a)
     } else {
         from_words(form.m, stored, bits, &part(nd, na), |t, i| fragment::a(t, i, per, rows))
     };
-    let b = if form.wgmma {
+    let b = if form.wmma {
+        from_lines(&image[A_BYTES as usize..], form.n, form.k, bits, form.trans_b)
+    } else if form.wgmma {
         let desc = Descriptor::decode(form.desc_b + u64::from(A_BYTES >> 4));
         from_image(&image, desc, form.n, form.k, bits, form.trans_b)
     } else {
@@ -99,9 +113,13 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
         let x = &a[row as usize];
         let y = partners(form, row, &meta, &b[column as usize]);
         match form.d {
-            Acc::F64 => x.iter().zip(&y).fold(c, |c, (&x, &y)| arith::fma(&F64, x, y, c, Round::Near)),
+            Acc::F64 => {
+                let modes = [(".rz.", Round::Zero), (".rm.", Round::Down), (".rp.", Round::Up)];
+                let round = modes.iter().find(|m| form.opcode.contains(m.0)).map_or(Round::Near, |m| m.1);
+                x.iter().zip(&y).fold(c, |c, (&x, &y)| arith::fma(&F64, x, y, c, round))
+            }
             Acc::S32 => {
-                let xor = form.opcode.ends_with(".xor.popc");
+                let xor = form.opcode.contains(".xor.popc");
                 let sum: i64 = x
                     .iter()
                     .zip(&y)
@@ -138,7 +156,13 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
     let mut out = vec![];
     for (thread, words) in words.iter().enumerate() {
         let d = |i: u32, c: u64| {
-            let (row, column) = fragment::d(thread as u32, i, rows);
+            let (row, column) = if form.wmma {
+                // C and D of wmma lie row after row.
+                let linear = thread as u32 * (form.m * form.n / 32) + i;
+                (linear / form.n, linear % form.n)
+            } else {
+                fragment::d(thread as u32, i, rows)
+            };
             result(row, column, c)
         };
         for (i, &c) in words[..nd].iter().enumerate() {
