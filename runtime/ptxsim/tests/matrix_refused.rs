@@ -140,6 +140,86 @@ fn mma_wants_its_registers_and_selectors() {
 }
 
 #[test]
+fn wmma_has_the_shapes_and_layouts_of_the_isa() {
+    let shapes = ["m16n16k16", "m8n32k16", "m32n8k16", "m16n16k8", "m8n8k4", "m8n8k32", "m8n8k128"];
+    // Type, its shapes, registers of A in each, whether any layout is possible.
+    let rows: [(&str, &[usize], [u32; 3], bool); 8] = [
+        ("f16", &[0, 1, 2], [8, 8, 8], true),
+        ("bf16", &[0, 1, 2], [4, 2, 8], true),
+        ("s8", &[0, 1, 2], [2, 1, 4], true),
+        ("u8", &[0, 1, 2], [2, 1, 4], true),
+        ("tf32", &[3], [4, 4, 4], true),
+        ("s4", &[5], [1, 1, 1], false),
+        ("u4", &[5], [1, 1, 1], false),
+        ("b1", &[6], [1, 1, 1], false),
+    ];
+    for (ty, has, counts, any) in rows {
+        for (n, shape) in shapes.iter().enumerate() {
+            for count in [1, 2, 4, 8] {
+                let fits = has.iter().position(|s| *s == n).is_some_and(|at| counts[at] == count);
+                for layout in ["row", "col"] {
+                    let load = |part: &str| {
+                        format!(
+                            "wmma.load.{part}.sync.aligned.{layout}.{shape}.shared.{ty} {}, [%r290], %r291;",
+                            list(0, count)
+                        )
+                    };
+                    assert_eq!(taken(&load("a")), fits && (any || layout == "row"), "{shape} {ty} {layout} {count}");
+                    if n < 1 || n > 2 {
+                        assert_eq!(
+                            taken(&load("b")),
+                            fits && (any || layout == "col"),
+                            "{shape} {ty} {layout} {count}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+    for (shape, ty, count, exists) in [
+        ("m16n16k16", "f32", 8, true),
+        ("m32n8k16", "f16", 4, true),
+        ("m8n32k16", "s32", 8, true),
+        ("m16n16k8", "f32", 8, true),
+        ("m16n16k8", "f16", 4, false),
+        ("m8n8k32", "s32", 2, true),
+        ("m8n8k32", "f32", 2, false),
+        ("m16n16k16", "f32", 4, false),
+    ] {
+        for layout in ["row", "col"] {
+            let regs = list(0, count);
+            assert_eq!(taken(&format!("wmma.load.c.sync.aligned.{layout}.{shape}.{ty} {regs}, [%d0];")), exists);
+            assert_eq!(
+                taken(&format!("wmma.store.d.sync.aligned.{layout}.{shape}.global.{ty} [%d0], {regs}, 16;")),
+                exists
+            );
+        }
+    }
+    let mma = |head: &str, counts: [u32; 4]| {
+        let [d, a, b, c] = counts;
+        taken(&format!("wmma.mma{head} {}, {}, {}, {};", list(0, d), list(40, a), list(80, b), list(120, c)))
+    };
+    for (d, c) in [("f32", "f32"), ("f32", "f16"), ("f16", "f32"), ("f16", "f16")] {
+        let count = |t: &str| if t == "f16" { 4 } else { 8 };
+        assert!(mma(&format!(".sync.aligned.col.row.m8n32k16.{d}.{c}"), [count(d), 8, 8, count(c)]));
+    }
+    assert!(mma(".sync.aligned.row.row.m32n8k16.s32.u8.u8.s32.satfinite", [8, 4, 1, 8]));
+    for (refused, counts) in [
+        (".sync.aligned.row.row.m32n8k16.s32.u8.s8.s32", [8, 4, 1, 8]),
+        (".sync.aligned.row.row.m8n8k32.s32.u4.u4.s32", [2, 1, 1, 2]),
+        (".sync.aligned.row.col.m8n8k128.s32.b1.b1.s32", [2, 1, 1, 2]),
+        (".xor.popc.sync.aligned.row.col.m8n8k32.s32.u4.u4.s32", [2, 1, 1, 2]),
+        (".sync.aligned.row.col.m16n16k16.f32.f16.f16.f32", [8, 8, 8, 8]),
+        (".sync.aligned.row.col.m16n16k16.f16.bf16.bf16.f16", [4, 4, 4, 4]),
+        (".sync.aligned.row.col.m16n16k16.f32.f32.satfinite", [8, 8, 8, 8]),
+        (".sync.aligned.row.col.m16n16k16.rz.f32.f32", [8, 8, 8, 8]),
+        (".sync.aligned.row.col.m16n16k16.f32.f32", [8, 4, 8, 8]),
+    ] {
+        assert!(!mma(refused, counts), "{refused}");
+    }
+}
+
+#[test]
 fn matrices_move_in_the_shapes_of_sm_90() {
     for (count, x) in [(1, "x1"), (2, "x2"), (4, "x4")] {
         for turn in ["", ".trans"] {

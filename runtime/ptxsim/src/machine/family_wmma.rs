@@ -97,8 +97,9 @@ impl Decoder<'_> {
         };
         let (a, b) = (Elem::parse(a).ok_or_else(unknown)?, Elem::parse(b).ok_or_else(unknown)?);
         let (d_acc, c_acc) = (acc(d).ok_or_else(unknown)?, acc(c).ok_or_else(unknown)?);
+        // Elements below a byte want A by rows and B by columns.
         let small = a.bits() < 8;
-        let exists = shapes::wmma(a, b, d_acc, shape) && shapes::wmma(a, b, c_acc, shape);
+        let exists = a == b && shapes::wmma(a, d_acc, shape) && shapes::wmma(a, c_acc, shape);
         if !exists
             || small && layouts != (false, true)
             || bit.is_some() != (a == Elem::B1)

@@ -13,6 +13,7 @@ mod family_mma;
 mod family_wmma;
 pub mod flow;
 pub mod im2col;
+mod map_change;
 mod matrix;
 mod mma;
 pub mod op;

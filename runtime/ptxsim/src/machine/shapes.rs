@@ -100,9 +100,9 @@ pub(super) fn wgmma(a: Elem, b: Elem, acc: Acc, [m, n, k]: [u32; 3], sparse: boo
     (k * a.bits() == span).then_some(if sparse && a.bits() > 8 { 2 } else { 1 })
 }
 
-/// Whether `wmma` multiplies these types in this shape (PTX ISA 9.7.14.4); those below a byte want A by rows and B by columns.
-pub(super) fn wmma(a: Elem, b: Elem, acc: Acc, shape: [u32; 3]) -> bool {
-    family(a, b, acc).is_some() && wmma_shapes(a).contains(&shape)
+/// Whether `wmma` multiplies matrices of a type in this shape (PTX ISA 9.7.14.4).
+pub(super) fn wmma(elem: Elem, acc: Acc, shape: [u32; 3]) -> bool {
+    family(elem, elem, acc).is_some() && wmma_shapes(elem).contains(&shape)
 }
 
 /// The shapes whose A or B may have elements of a type.
