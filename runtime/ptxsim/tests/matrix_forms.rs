@@ -59,7 +59,8 @@ fn small_whole_numbers_give_plain_sums() {
 fn every_form_that_is_taken_has_a_program() {
     use Elem::*;
     let all = [F64, Tf32, F16, Bf16, E4m3, E5m2, S8, U8, S4, U4, B1];
-    let recorded: BTreeSet<String> = forms().iter().filter(|f| !f.wgmma && !f.wmma).map(|f| f.opcode.clone()).collect();
+    let recorded: BTreeSet<String> =
+        forms().iter().filter(|f| !f.wgmma && !f.wmma && !f.quads()).map(|f| f.opcode.clone()).collect();
     let base = &forms().into_iter().find(|f| !f.wgmma && !f.wmma).expect("an mma form");
     let mut taken = BTreeSet::new();
     for (a, b) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
@@ -70,6 +71,10 @@ fn every_form_that_is_taken_has_a_program() {
                         let types = format!("{0}.{1}.{2}.{0}", d.name(), a.name(), b.name());
                         let opcode = format!("mma{sp}.sync.aligned.m{m}n8k{k}.row.col{sat}.{types}{op}");
                         let form = Form { opcode, sparse, m, k, a, b, d, ..base.clone() };
+                        // Those have four layouts, which the recorder has all.
+                        if form.quads() && k == 4 {
+                            continue;
+                        }
                         // Lists of no whole register do not parse.
                         let text = format!("{HEADER}{}", form.ptx("k"));
                         let Ok(module) = Device::new().load(&text) else { continue };

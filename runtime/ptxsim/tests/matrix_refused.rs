@@ -136,6 +136,15 @@ fn mma_wants_its_registers_and_selectors() {
     let f64s = "{%f0, %f1}, {%f2}, {%f3}, {%f0, %f1}";
     assert!(taken(&format!("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {f64s};")));
     assert!(!taken("mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {%r0, %r1}, {%r2}, {%r3}, {%r0, %r1};"));
+    let quads = |layouts: &str, types: &str, d: u32, c: u32| {
+        let operands = [list(0, d), list(40, 2), list(80, 2), list(120, c)].join(", ");
+        taken(&format!("mma.sync.aligned.m8n8k4.{layouts}.{types} {operands};"))
+    };
+    for layouts in ["row.row", "row.col", "col.row", "col.col"] {
+        assert!(quads(layouts, "f32.f16.f16.f32", 8, 8) && quads(layouts, "f16.f16.f16.f16", 4, 4));
+        assert!(quads(layouts, "f32.f16.f16.f16", 8, 4) && !quads(layouts, "f16.f16.f16.f32", 4, 8));
+        assert!(!quads(layouts, "f32.f16.f16.f32", 4, 8) && !quads(layouts, "f32.bf16.bf16.f32", 8, 8));
+    }
     assert!(!mma("", "m16n8k256", "s32.b1.b1.s32", [4, 4, 2], ""));
 }
 
@@ -165,7 +174,7 @@ fn wmma_has_the_shapes_and_layouts_of_the_isa() {
                         )
                     };
                     assert_eq!(taken(&load("a")), fits && (any || layout == "row"), "{shape} {ty} {layout} {count}");
-                    if n < 1 || n > 2 {
+                    if !(1..=2).contains(&n) {
                         assert_eq!(
                             taken(&load("b")),
                             fits && (any || layout == "col"),

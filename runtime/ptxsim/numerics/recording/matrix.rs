@@ -171,9 +171,14 @@ impl Form {
         if self.wgmma { 128 } else { 32 }
     }
 
+    /// `mma.m8n8k4` on f16: four products in a warp, each of eight threads.
+    pub fn quads(&self) -> bool {
+        !self.wmma && self.m == 8 && self.a == Elem::F16
+    }
+
     /// 32-bit words of the accumulator of a thread.
     pub fn d_words(&self) -> u32 {
-        let elements = self.m * self.n / self.threads();
+        let elements = self.m * self.n / if self.quads() { 8 } else { self.threads() };
         match self.d {
             Acc::F64 => elements * 2,
             Acc::F16 => elements / 2,
@@ -183,7 +188,9 @@ impl Form {
 
     /// 32-bit words of A a thread holds; half of K is stored where A is sparse.
     pub fn a_words(&self) -> u32 {
-        if self.wmma || self.wgmma && !self.a_regs {
+        if self.quads() {
+            2
+        } else if self.wmma || self.wgmma && !self.a_regs {
             0
         } else {
             self.m * self.k / (1 + u32::from(self.sparse)) * self.a.bits() / 32 / self.threads()
@@ -191,7 +198,13 @@ impl Form {
     }
 
     pub fn b_words(&self) -> u32 {
-        if self.wgmma || self.wmma { 0 } else { self.n * self.k * self.b.bits() / 32 / 32 }
+        if self.quads() {
+            2
+        } else if self.wgmma || self.wmma {
+            0
+        } else {
+            self.n * self.k * self.b.bits() / 32 / 32
+        }
     }
 
     /// Bytes of the shared image of a trial.
@@ -431,6 +444,7 @@ pub fn forms() -> Vec<Form> {
     let mut out = wgmma_forms();
     out.extend(mma_forms());
     out.extend(wmma_forms());
+    out.extend(quad_forms());
     out
 }
 
@@ -687,4 +701,15 @@ fn wmma_forms() -> Vec<Form> {
     add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".xor.popc");
     add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".and.popc");
     out
+}
+
+fn quad_forms() -> Vec<Form> {
+    let base = wmma_forms().remove(0);
+    let make = |d: Acc, trans_a: bool, trans_b: bool| {
+        let (la, lb) = (if trans_a { "col" } else { "row" }, if trans_b { "row" } else { "col" });
+        let opcode = format!("mma.sync.aligned.m8n8k4.{la}.{lb}.{0}.f16.f16.{0}", d.name());
+        Form { opcode, wmma: false, m: 8, n: 8, k: 4, d, trans_a, trans_b, ..base.clone() }
+    };
+    let turns = [(false, false), (true, false), (false, true), (true, true)];
+    [Acc::F32, Acc::F16].iter().flat_map(|d| turns.map(|(a, b)| make(*d, a, b))).collect()
 }

@@ -15,8 +15,8 @@ impl Decoder<'_> {
         m.need(&[("aligned", ())])?;
         let shape = m.next().unwrap_or("");
         let size = numbers(shape).ok_or("a shape is expected")?;
-        if size == [8, 8, 4] && m.0.contains(&"f16") {
-            return Err("`mma` of shape m8n8k4 on f16 is that of older devices and not supported".into());
+        if size == [8, 8, 4] && !sparse && m.0.contains(&"f16") {
+            return self.quads(i, m);
         }
         m.need(&[("row", ())])?;
         m.need(&[("col", ())])?;

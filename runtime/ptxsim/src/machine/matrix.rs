@@ -70,9 +70,8 @@ impl Machine<'_> {
                 let (mut rows, mut known) = ([[0u16; 8]; 32], [false; 32]);
                 let active = first_lanes(dst.len());
                 self.each_lane(at, warp, *space, &addresses, 16, active, |region, offset, lane| {
-                    for e in 0..8 {
-                        rows[lane][e] =
-                            u16::from_le_bytes([region.data[offset + 2 * e], region.data[offset + 2 * e + 1]]);
+                    for (e, half) in rows[lane].iter_mut().enumerate() {
+                        *half = u16::from_le_bytes([region.data[offset + 2 * e], region.data[offset + 2 * e + 1]]);
                     }
                     known[lane] = !region.state[offset..offset + 16].contains(&0);
                 })?;
@@ -121,6 +120,7 @@ impl Machine<'_> {
                 })?;
             }
             Op::Mma(m) => self.mma(at, warp, m)?,
+            Op::Quads(q) => self.quads(warp, q),
             Op::Wmma(w) => self.wmma(warp, w),
             Op::WmmaMove(w) => self.wmma_move(at, warp, w)?,
             Op::Wgmma(w) => self.issue(at, warp, w)?,

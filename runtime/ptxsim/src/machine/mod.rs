@@ -20,6 +20,7 @@ pub mod op;
 mod order;
 mod printf;
 mod product;
+pub mod quads;
 mod run;
 mod scalar;
 mod shapes;

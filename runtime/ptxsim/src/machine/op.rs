@@ -559,6 +559,7 @@ pub enum Op {
         addr: Addr,
     },
     Mma(Box<Mma>),
+    Quads(Box<super::quads::Quads>),
     Wmma(Box<Wmma>),
     WmmaMove(Box<WmmaMove>),
     Wgmma(Box<Wgmma>),

@@ -241,6 +241,7 @@ impl Machine<'_> {
             Op::Ldmatrix { .. }
             | Op::Stmatrix { .. }
             | Op::Mma(_)
+            | Op::Quads(_)
             | Op::Wmma(_)
             | Op::WmmaMove(_)
             | Op::Wgmma(_)

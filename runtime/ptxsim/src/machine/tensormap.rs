@@ -100,7 +100,7 @@ impl TensorMap {
 
     /// The driver's limits.
     pub fn check(&self) -> Result<(), String> {
-        if self.address % 16 != 0 {
+        if !self.address.is_multiple_of(16) {
             return Err(format!("the tensor's address {:#x} is no multiple of 16", self.address));
         }
         if let Some(s) = self.strides.iter().find(|s| *s % 16 != 0 || **s >= 1 << 40) {

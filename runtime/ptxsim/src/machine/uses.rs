@@ -68,6 +68,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
             let meta = m.sparse.as_ref().map(|s| &s.meta);
             m.ar.iter().chain(&m.br).chain(&m.cr).chain(&m.dr).chain(meta).for_each(|r| f(*r));
         }
+        Op::Quads(q) => q.registers().for_each(|r| f(*r)),
         Op::Wmma(w) if w.mma.acc != Acc::F64 => {
             let m = &w.mma;
             m.ar.iter().chain(&m.br).chain(&m.cr).chain(&m.dr).for_each(|r| f(*r));

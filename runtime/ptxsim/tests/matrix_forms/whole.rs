@@ -207,6 +207,42 @@ fn accumulators(form: &Form, thread: usize, value: impl Fn(usize, usize) -> i64)
     }
 }
 
+/// `mma.m8n8k4` on f16: the place of element `i` of a lane in A, in B (k, column), and in C and D.
+fn quad_places(form: &Form, lane: usize, i: usize) -> [(usize, usize); 3] {
+    let (t, high) = (lane % 4, if lane < 16 { 0 } else { 4 });
+    let x = (lane & 0b1) + (i & 0b10);
+    [
+        if form.trans_a { (i % 4 + high, t) } else { (t + high, i) },
+        if form.trans_b { (t, i + high) } else { (i, t + high) },
+        match form.d {
+            Acc::F16 => (t + high, i),
+            _ => (x + high, (i & 0b100) + (lane & 0b10) + (i & 0b1)),
+        },
+    ]
+}
+
+/// What a lane of [`quad_places`] must store.
+fn quads(form: &Form, words: &[Vec<u32>], lane: usize) -> Vec<u32> {
+    let nd = form.d_words() as usize;
+    let quad = lane % 16 / 4;
+    let (mut a, mut b) = ([[0; 4]; 8], [[0; 8]; 4]);
+    for other in (0..32).filter(|l| l % 16 / 4 == quad) {
+        for i in 0..4 {
+            let [(row, k), (depth, column), _] = quad_places(form, other, i);
+            a[row][k] = pick(form.a, &words[other][nd..], i);
+            b[depth][column] = pick(form.b, &words[other][nd + 2..], i);
+        }
+    }
+    let at = |i: usize| {
+        let [.., (row, column)] = quad_places(form, lane, i);
+        (0..4).map(|k| a[row][k] * b[k][column]).sum::<i64>() + start(form, 8 * quad + row, column)
+    };
+    match form.d {
+        Acc::F16 => (0..4).map(|w| half(at(2 * w)) | half(at(2 * w + 1)) << 16).collect(),
+        _ => (0..8).map(|i| (at(i) as f32).to_bits()).collect(),
+    }
+}
+
 /// Runs a form on small numbers and compares what its threads store.
 pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<u32>) {
     let a_words = (A_BYTES / 4) as usize;
@@ -215,7 +251,11 @@ pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<
     image.extend(fill(form.b, image_words.saturating_sub(a_words), 2));
     let words: Vec<Vec<u32>> = (0..form.threads())
         .map(|thread| {
-            let mut out = accumulators(form, thread as usize, |r, c| start(form, r, c));
+            let mut out = if form.quads() {
+                quads(form, &vec![vec![0; form.thread_words() as usize]; 32], thread as usize)
+            } else {
+                accumulators(form, thread as usize, |r, c| start(form, r, c))
+            };
             out.extend(fill(form.a, form.a_words() as usize, u64::from(thread) * 2 + 100));
             out.extend(fill(form.b, form.b_words() as usize, u64::from(thread) * 2 + 101));
             if form.sparse {
@@ -224,7 +264,7 @@ pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<
             out
         })
         .collect();
-    let (a, b) = operands(form, &image, &words);
+    let (a, b) = if form.quads() { (vec![], vec![]) } else { operands(form, &image, &words) };
     let xor = form.opcode.contains(".xor.");
     let sign = if form.negate_a != form.negate_b { -1 } else { 1 };
     let value = |row: usize, column: usize| {
@@ -234,7 +274,9 @@ pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<
         let total = c + sign * sum;
         if form.opcode.contains("satfinite") { total.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { total }
     };
-    let expected: Vec<u32> = (0..form.threads() as usize).flat_map(|t| accumulators(form, t, value)).collect();
+    let expected: Vec<u32> = (0..form.threads() as usize)
+        .flat_map(|t| if form.quads() { quads(form, &words, t) } else { accumulators(form, t, value) })
+        .collect();
     let ours = run(&image, &words);
     let wrong = ours.iter().zip(&expected).position(|(x, y)| {
         // A sum of zero may have either sign.

@@ -76,10 +76,49 @@ fn partners(form: &Form, row: u32, meta: &[u32], b: &[u64]) -> Vec<u64> {
     out
 }
 
+/// `mma.m8n8k4` on f16, by the formulas of PTX ISA 9.7.14.5.1.
+fn quads(form: &Form, words: &[Vec<u32>]) -> Vec<u32> {
+    let format = Elem::F16.format().expect("a float");
+    let nd = form.d_words() as usize;
+    let half = |lane: usize, first: usize, i: usize| words[lane][first + i / 2] >> (16 * (i % 2)) & 0xffff;
+    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
+    let unit = exact::Unit::mma(Elem::F16, Elem::F16, acc).expect("a float path");
+    // The lane that holds row or column `own`, or k `own % 4` of the low or the high half.
+    let lane = |quad: usize, own: usize| 4 * quad + own % 4 + own / 4 * 16;
+    let a = |quad, row: usize, k: usize| match form.trans_a {
+        true => half(lane(quad, k + row / 4 * 4), nd, row % 4),
+        false => half(lane(quad, row), nd, k),
+    };
+    let b = |quad, k: usize, column: usize| match form.trans_b {
+        true => half(lane(quad, k + column / 4 * 4), nd + 2, column % 4),
+        false => half(lane(quad, column), nd + 2, k),
+    };
+    let dot = |quad: usize, row: usize, column: usize, c: u32| {
+        let numbers = |f: &dyn Fn(usize) -> u32| (0..4).map(|k| exact::Number::new(format, f(k))).collect::<Vec<_>>();
+        unit.dot(&numbers(&|k| a(quad, row, k)), &numbers(&|k| b(quad, k, column)), c)
+    };
+    let mut out = vec![];
+    for (t, words) in words.iter().enumerate() {
+        let (quad, up) = (t % 16 / 4, t / 16 * 4);
+        for (w, &c) in words[..nd].iter().enumerate() {
+            out.push(if form.d == Acc::F16 {
+                let one = |e: usize| dot(quad, t % 4 + up, 2 * w + e, c >> (16 * e) & 0xffff);
+                one(0) | one(1) << 16
+            } else {
+                dot(quad, t % 2 + (w & 2) + up, (w & 4) + (t & 2) + w % 2, c)
+            });
+        }
+    }
+    out
+}
+
 /// The words that the threads of a trial store.
 pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
     let image: Vec<u8> = form.image(trial).iter().flat_map(|w| w.to_le_bytes()).collect();
     let words: Vec<Vec<u32>> = (0..form.threads()).map(|t| form.words(trial, t)).collect();
+    if form.quads() {
+        return quads(form, &words);
+    }
     let (nd, na, nb) = (form.d_words() as usize, form.a_words() as usize, form.b_words() as usize);
     let part = |from: usize, count: usize| words.iter().map(|w| &w[from..from + count]).collect::<Vec<_>>();
     let stored = form.k / (1 + u32::from(form.sparse));
