@@ -9,7 +9,8 @@ mod recording;
 mod whole;
 
 use recording::HEADER;
-use recording::matrix::{Acc, Elem, Form, forms};
+use recording::forms::forms;
+use recording::matrix::{Acc, Elem, Form};
 use std::collections::BTreeSet;
 use tricot_ptxsim::{Device, Launch, pack};
 

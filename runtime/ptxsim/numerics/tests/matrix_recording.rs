@@ -8,7 +8,7 @@ mod model;
 use std::{fs, path::PathBuf};
 
 use model::trial;
-use recording::matrix::forms;
+use recording::forms::forms;
 
 #[test]
 #[ignore = "needs matrix.out, which record.py makes on a GPU"]

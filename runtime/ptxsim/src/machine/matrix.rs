@@ -293,7 +293,8 @@ impl Machine<'_> {
         let positions = match w.meta {
             Some((_, selector)) => {
                 let found = positions(w.a, k, &p.meta, selector);
-                Some(self.check_positions(at, warp.index * 32, found, true)?)
+                // The ISA wants no order of wgmma's positions.
+                Some(self.check_positions(at, warp.index * 32, found, false)?)
             }
             None => None,
         };

@@ -191,7 +191,7 @@ fn unpack(
 /// nibble  16 and 8 bits: two of four elements; 4 bits: two pairs of four pairs; tf32: 0100 the first of two, 1110 the second
 ///   1001  of x0 x1 x2 x3 keeps x1 (low half) and x2 (high half)
 /// ```
-/// The second value says whether a nibble's halves do not ascend, which `::ordered_metadata` and wgmma forbid.
+/// The second value says whether a nibble's halves do not ascend, which `::ordered_metadata` forbids.
 pub(super) fn positions(elem: Elem, k: usize, meta: &[u32; 32], selector: u32) -> Result<(Vec<u32>, bool), String> {
     let tf32 = elem == Elem::Tf32;
     // Elements that move together, groups of K, and what is kept of one.
