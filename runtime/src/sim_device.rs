@@ -208,9 +208,10 @@ impl SimProgram {
             ..SimLaunch::default()
         };
         let report = device.run(&module, &program, &launch);
-        if !report.findings.is_empty() {
-            let base = fail(format!("the simulator finds {} faults", report.findings.len()));
-            return Err(report.findings.iter().take(SHOWN).fold(base, |d, f| d.with_note(f.to_string())));
+        let errors = report.errors().count();
+        if errors > 0 {
+            let base = fail(format!("the simulator finds {errors} faults"));
+            return Err(report.errors().take(SHOWN).fold(base, |d, f| d.with_note(f.to_string())));
         }
         for (address, (base, bytes)) in regions {
             let Some(region) = device.memory.region(base) else { continue };

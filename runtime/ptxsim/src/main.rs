@@ -155,7 +155,7 @@ fn work(options: &Options) -> Result<bool, String> {
     } else {
         print(&report);
     }
-    Ok(report.findings.is_empty())
+    Ok(report.errors().next().is_none())
 }
 
 fn print(report: &Report) {

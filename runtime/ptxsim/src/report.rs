@@ -12,11 +12,17 @@ pub enum Class {
     Uninitialised,
     Race,
     ProxyOrder,
+    /// A write of the async proxy after a generic read, without a fence.
+    ProxyRead,
+    /// A copy completes on an mbarrier whose initialisation no fence has made visible to the async proxy.
+    MbarrierInit,
     Barrier,
     Mbarrier,
     Wgmma,
     /// What ptxas repairs although the contract forbids it.
     PtxContract,
+    /// A `mov` of an accumulator between `wgmma.fence` and the product, which compilers leave and ptxas repairs.
+    AccumulatorMove,
     Deadlock,
     RegisterPool,
     SharedMemory,
@@ -35,10 +41,13 @@ impl Class {
             Class::Uninitialised => "uninitialised",
             Class::Race => "race",
             Class::ProxyOrder => "proxy-order",
+            Class::ProxyRead => "proxy-read",
+            Class::MbarrierInit => "mbarrier-init",
             Class::Barrier => "barrier",
             Class::Mbarrier => "mbarrier",
             Class::Wgmma => "wgmma",
             Class::PtxContract => "ptx-contract",
+            Class::AccumulatorMove => "accumulator-move",
             Class::Deadlock => "deadlock",
             Class::RegisterPool => "register-pool",
             Class::SharedMemory => "shared-memory",
@@ -50,10 +59,39 @@ impl Class {
         }
     }
 
+    pub fn severity(self) -> Severity {
+        match self {
+            Class::ProxyRead => Severity::Warning,
+            Class::MbarrierInit | Class::AccumulatorMove => Severity::Note,
+            _ => Severity::Error,
+        }
+    }
+
     /// Whether a run cannot go on after it.
     pub fn is_fatal(self) -> bool {
         use Class::*;
         matches!(self, OutOfBounds | Misaligned | Deadlock | Assertion | Trap | StepLimit | SharedMemory | TensorMap)
+    }
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The memory model asks for an order that no hardware is known to need.
+    Note,
+    /// An order that is missing and rarely matters.
+    Warning,
+    /// A mistake.
+    Error,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Note => "note",
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        }
     }
 }
 
@@ -75,6 +113,9 @@ pub struct Finding {
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.class.severity() != Severity::Error {
+            write!(f, "{}, ", self.class.severity().name())?;
+        }
         write!(f, "{}: kernel `{}`, PTX line {}", self.class.name(), self.kernel, self.line)?;
         if let Some(source) = &self.source {
             write!(f, " ({source})")?;
@@ -123,6 +164,11 @@ impl Report {
         }
     }
 
+    /// Findings that are mistakes, not warnings or notes.
+    pub fn errors(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|f| f.class.severity() == Severity::Error)
+    }
+
     pub fn is_fatal(&self) -> bool {
         self.findings.iter().any(|f| f.class.is_fatal())
     }
@@ -133,7 +179,7 @@ impl Report {
             .iter()
             .map(|f| {
                 serde_json::json!({
-                    "class": f.class.name(), "kernel": f.kernel, "block": f.block, "thread": f.thread, "line": f.line,
+                    "class": f.class.name(), "severity": f.class.severity().name(), "kernel": f.kernel, "block": f.block, "thread": f.thread, "line": f.line,
                     "source": f.source, "message": f.message, "count": f.count,
                 })
             })

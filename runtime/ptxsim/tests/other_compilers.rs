@@ -101,7 +101,7 @@ fn run(folder: &Path, document: &Document, only: &str) -> Result<Vec<Outcome>, S
             let output = device.memory.region(bases[&case.result.output]).ok_or("the output")?;
             out.push(Outcome {
                 name,
-                classes: report.findings.iter().map(|f| f.class.name()).collect(),
+                classes: report.errors().map(|f| f.class.name()).collect(),
                 findings: report.findings.iter().map(|f| f.to_string()).collect::<Vec<_>>().join("\n    "),
                 result: case.check(&output.data),
                 report,

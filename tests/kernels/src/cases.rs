@@ -4,7 +4,7 @@
 
 mod lists;
 
-pub use lists::{all, large, small};
+pub use lists::{Part, all, broken, large, small};
 
 use crate::oracle::{self, Num};
 use rand::{RngExt, SeedableRng};

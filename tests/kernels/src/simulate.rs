@@ -10,7 +10,7 @@ use tricot_ptxsim::{Device, Launch, Report, TensorMap, pack};
 use tricot_types::{DType, Poly};
 
 /// How a case is simulated.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Random moments of asynchronous operations and a random order of warps; the latest legal moments without one.
     pub seed: Option<u64>,
@@ -20,13 +20,15 @@ pub struct Options {
     pub exact: bool,
     /// Blocks along x in place of those of the launch, for kernels that take tile after tile.
     pub blocks: Option<u32>,
+    /// The clusters to run, by number; all without it.
+    pub only: Option<std::ops::Range<u64>>,
     /// Warp instructions after which a run counts as endless.
     pub steps: u64,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { seed: None, order: true, exact: true, blocks: None, steps: 20_000_000_000 }
+        Options { seed: None, order: true, exact: true, blocks: None, only: None, steps: 20_000_000_000 }
     }
 }
 
@@ -35,23 +37,27 @@ impl Default for Options {
 /// # Errors
 /// What the simulator cannot run, its first finding, or an error above the case's bound.
 pub fn simulate(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Result<(f64, Report), String> {
-    let (report, got) = run(case, ptx, launch, options)?;
-    if let Some(first) = report.findings.first() {
-        return Err(format!("{first} [+{}]", report.findings.len() - 1));
+    let ran = run(case, ptx, launch, options)?;
+    if let Some(first) = ran.report.findings.first() {
+        return Err(format!("{first} [+{}]", ran.report.findings.len() - 1));
     }
-    Ok((case.check(&case.expected(&case.inputs()), &got)?, report))
+    Ok((case.check(&case.expected(&case.inputs()), &ran.values)?, ran.report))
+}
+
+/// What a run left behind.
+pub struct Ran {
+    pub report: Report,
+    /// The elements of every buffer.
+    pub values: Vec<Vec<oracle::Num>>,
+    /// The bytes of every buffer that are defined.
+    pub defined: Vec<Vec<bool>>,
 }
 
 /// Runs a case's kernel on the case's inputs: the report, and what the buffers then hold.
 ///
 /// # Errors
 /// What the simulator cannot run.
-pub fn run(
-    case: &Case,
-    ptx: &str,
-    launch: &GpuLaunch,
-    options: Options,
-) -> Result<(Report, Vec<Vec<oracle::Num>>), String> {
+pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Result<Ran, String> {
     let mut device = Device::new();
     let module = device.load(ptx).map_err(|e| e.to_string())?;
     let program = module.kernel(&case.desc.name).map_err(|e| e.to_string())?;
@@ -89,6 +95,7 @@ pub fn run(
             grid: [options.blocks.unwrap_or(grid[0]).min(grid[0]), grid[1], grid[2]],
             block: launch.block,
             cluster: launch.cluster,
+            only: options.only,
             dynamic_shared: launch.shared_bytes,
             params: pack(&program, &arguments)?,
             registers: program.bounds.maxntid.map(|_| (65_536 / threads / 8 * 8).min(168)),
@@ -100,12 +107,13 @@ pub fn run(
         };
         report = device.run(&module, &program, &launch);
     }
-    let mut got = vec![];
+    let (mut got, mut defined) = (vec![], vec![]);
     for ((base, b), values) in bases.iter().zip(&case.desc.buffers).zip(&inputs) {
         let region = device.memory.region(*base).ok_or("a buffer is gone")?;
         got.push(oracle::decode(b.dtype, &region.data, values.len()));
+        defined.push(region.state.iter().map(|s| s & 1 != 0).collect());
     }
-    Ok((report, got))
+    Ok(Ran { report, values: got, defined })
 }
 
 fn tensor_map(

@@ -17,4 +17,6 @@ pub(crate) fn assembler() -> Option<&'static Assembler> {
 pub(crate) mod emulate;
 
 mod cases;
+mod covered;
+mod mutants;
 mod snapshots;

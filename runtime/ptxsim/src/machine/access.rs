@@ -260,9 +260,7 @@ impl Machine<'_> {
                 defined[e] |= u32::from(known) << lane;
             }
         })?;
-        if !self.strong {
-            self.touch_lanes(at, warp, space, &addresses, used, mask, false);
-        }
+        self.touch_lanes(at, warp, space, &addresses, used, mask, false, self.strong);
         for e in 0..n {
             if signed {
                 let shift = 64 - 8 * size as u32;
@@ -327,18 +325,16 @@ impl Machine<'_> {
         self.count_access(at, space, &addresses, bytes, mask, 1);
         let n = src.len();
         // Writing what is there already is no race between writers.
-        let mut same = true;
+        let mut changes = 0u32;
         self.each_lane(at, warp, space, &addresses, bytes, mask, |region, offset, lane| {
             for e in 0..n {
                 let place = offset + e * size;
                 let low = if size == 8 { u64::MAX } else { (1 << (8 * size)) - 1 };
-                same = same && region.load(place, size) == (values[e][lane] & low, true);
+                changes |= u32::from(region.load(place, size) != (values[e][lane] & low, true)) << lane;
                 region.store(place, size, values[e][lane], defined[e] >> lane & 1 != 0);
             }
         })?;
-        if !self.strong && !same {
-            self.touch_lanes(at, warp, space, &addresses, bytes, mask, true);
-        }
+        self.touch_lanes(at, warp, space, &addresses, bytes, changes, true, self.strong);
         Ok(())
     }
 
@@ -452,6 +448,7 @@ impl Machine<'_> {
             let what = "an atomic operation reads memory that was never written".to_string();
             self.finding(at, Class::Uninitialised, Some(warp.index * 32 + lane), what);
         }
+        self.touch_lanes(at, warp, space, &addresses, size * b.len(), mask, true, true);
         self.activity += u64::from(changed);
         self.polled |= op == AtomOp::Cas || !changed;
         match dst {
@@ -544,6 +541,7 @@ impl Warp {
     #[inline]
     pub fn set_r(&mut self, d: u32, mask: u32, value: &[u32; 32], defined: u32) {
         let d = d as usize;
+        self.written[d] = self.wgmma_fences;
         if mask == u32::MAX {
             self.r[d] = *value;
             self.def_r[d] = defined;

@@ -6,13 +6,22 @@
 use super::access::{combine, shared_target, window};
 use super::im2col::Map;
 use super::op::*;
-use super::order::{Actor, Clocks};
+use super::order::{Actor, Clocks, Issuer, Spot, WHOLE};
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use super::step::{barrier_address, read};
 use crate::memory::DEFINED;
 use crate::report::Class;
 use crate::syntax::Space;
+
+/// How a write that completes on an mbarrier reaches shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// Through the async proxy.
+    pub asynchronous: bool,
+    /// Atomic.
+    pub strong: bool,
+}
 
 impl Machine<'_> {
     pub(super) fn barrier_of(
@@ -55,19 +64,36 @@ impl Machine<'_> {
     }
 
     /// A finding if the barrier's initialisation is not ordered before its use.
-    fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+    pub(super) fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
         if !self.launch.order {
             return;
         }
-        let own = self.agent(at, warp);
         let Some(bar) = self.mbarrier(at.cluster, place) else { return };
         let (agent, time) = bar.born;
-        if agent != own && warp.clocks.time(agent) < time {
+        if agent != warp.agent && warp.clocks.time(agent) < time {
             let what = format!(
                 "the mbarrier at shared address {} is used with no barrier between its initialisation at PTX line {} and here",
                 place.1, bar.line
             );
             self.finding(at, Class::Race, Some(thread), what);
+        }
+    }
+
+    /// A finding if a copy completes on a barrier whose initialisation the async proxy may not see.
+    pub(super) fn visible_barrier(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+        self.after_birth(at, warp, place, thread);
+        let home = self.cluster_number(at);
+        let Some(bar) = self.mbarrier(at.cluster, place) else { return };
+        let (agent, time) = bar.born;
+        if bar.published || warp.clocks.fenced(home, home, agent) >= time {
+            return;
+        }
+        let what = format!(
+            "a copy completes on the mbarrier at shared address {}, with neither `fence.mbarrier_init` nor `fence.proxy.async` after its initialisation at PTX line {}",
+            place.1, bar.line
+        );
+        if self.launch.order {
+            self.finding(at, Class::MbarrierInit, Some(thread), what);
         }
     }
 
@@ -113,23 +139,20 @@ impl Machine<'_> {
                         );
                         return Err(Stop);
                     }
-                    let warps = self.launch.block.iter().product::<u32>().div_ceil(32)
-                        * self.launch.cluster.iter().product::<u32>();
-                    let own = self.agent(at, warp);
-                    let born = (own, warp.clocks.time(own));
+                    let born = (warp.agent, warp.clocks.time(warp.agent));
                     let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
-                    let agents: usize = cluster.blocks.iter().map(|b| b.mbarriers.len()).sum();
-                    let agent = (warps as usize + agents) as u16;
-                    let clocks = warp.clocks.clone();
+                    let number = cluster.copiers.len();
+                    cluster.copiers.entry(place).or_insert((number, 0));
                     let bar = Mbarrier {
                         expected: count,
                         pending: i64::from(count),
                         transactions: 0,
                         phase: 0,
                         line: at.line,
-                        clocks,
+                        released: warp.clocks.clone(),
+                        clocks: Clocks::default(),
+                        published: false,
                         born,
-                        agent,
                     };
                     let block = &mut cluster.blocks[place.0];
                     let old = block.mbarriers.insert(place.1, bar);
@@ -169,12 +192,12 @@ impl Machine<'_> {
                         bar.expected = bar.expected.saturating_sub(n);
                     }
                     if let Some(bar) = self.mbarrier(at.cluster, place) {
-                        bar.clocks.join(&warp.clocks);
+                        let same = lanes(mask).filter(|l| addresses[*l as usize] == addresses[lane as usize]);
+                        bar.clocks.join(&warp.arriving(same.fold(0, |m, l| m | 1 << l)));
                     }
                     phases[lane as usize] = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
                 }
-                let agent = self.agent(at, warp);
-                warp.clocks.tick(agent);
+                warp.tick();
                 super::step::write(warp, *state, mask, &phases, u32::MAX);
             }
             Op::MbarTx { space, addr, bytes, complete } => {
@@ -208,7 +231,7 @@ impl Machine<'_> {
                     let over = if *parity { bar.phase & 1 != token & 1 } else { bar.phase != token };
                     result |= u32::from(over) << lane;
                     if over {
-                        warp.clocks.join(&bar.clocks);
+                        warp.acquire(&bar.released, 1 << lane);
                     }
                     if !over {
                         waiting = Some(Wait::Phase { block: place.0, address: place.1, phase: bar.phase });
@@ -287,15 +310,9 @@ impl Machine<'_> {
                     }
                     let (mine, rest) = copies.into_iter().partition(|c| same >> c.lane & 1 != 0);
                     copies = rest;
-                    let what =
-                        Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same, noinc: *noinc };
-                    self.pending.push_back(PendingOperation {
-                        cluster: at.cluster,
-                        issuer: at.block,
-                        line: at.line,
-                        clocks: warp.clocks.clone(),
-                        what,
-                    });
+                    let what = Pending::Arrive { block: place.0, copies: mine, barrier: place.1, lanes: same };
+                    let lane = if same.is_power_of_two() { first as u8 } else { WHOLE };
+                    self.queue(at, warp, lane, what);
                     left &= !same;
                 }
             }
@@ -324,6 +341,7 @@ impl Machine<'_> {
                         let (dst_block, offset) = rank.map_or_else(|| shared_target(at, d), |r| (r, d & 0xff_ffff));
                         let place = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
                         self.live_barrier(at, thread(lane), place)?;
+                        self.visible_barrier(at, warp, place, thread(lane));
                         if self.bytes_at(at.cluster, Ok((dst_block, offset)), size as usize).is_none() {
                             return Err(self.bad_access(at, warp, Space::Shared, d, size as usize, lane));
                         }
@@ -336,13 +354,7 @@ impl Machine<'_> {
                         };
                         let what =
                             Pending::Linear { dst_block, dst: offset, src, size, barrier: place, reduce: *reduce };
-                        self.pending.push_back(PendingOperation {
-                            cluster: at.cluster,
-                            issuer: at.block,
-                            line: at.line,
-                            clocks: warp.clocks.clone(),
-                            what,
-                        });
+                        self.queue(at, warp, lane as u8, what);
                     }
                 }
                 self.activity += 1;
@@ -368,7 +380,7 @@ impl Machine<'_> {
                         return Err(self.bad_access(at, warp, Space::Shared, s, size as usize, lane));
                     }
                     let store = BulkStore::Linear { dst: to[l], src: s, size, reduce: *reduce };
-                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
+                    warp.store(lane, at.line, store);
                 }
             }
             Op::BulkCommit => {
@@ -378,7 +390,7 @@ impl Machine<'_> {
                     warp.store_groups.push_back((lane, mine));
                 }
             }
-            Op::BulkWait { pending, .. } => {
+            Op::BulkWait { pending, read } => {
                 for lane in lanes(mask) {
                     loop {
                         let open = warp.store_groups.iter().filter(|g| g.0 == lane).count();
@@ -389,10 +401,15 @@ impl Machine<'_> {
                         if let Some((_, group)) = warp.store_groups.remove(first) {
                             for s in group {
                                 self.read_by_store(at, warp, &s);
-                                self.perform_store(at, warp.index * 32 + lane, s)?;
+                                self.perform_store(at, warp, s)?;
                             }
                         }
                     }
+                }
+                // Without `.read` what they wrote is visible to the threads that wait.
+                if !read {
+                    let agent = self.store_agent(warp);
+                    warp.clocks.advance(agent, warp.stored);
                 }
             }
             Op::BulkPrefetch { src, size } => self.prefetch(at, warp, *src, *size, mask)?,
@@ -470,6 +487,7 @@ impl Machine<'_> {
                             rank.map_or_else(|| shared_target(at, address), |r| (r, address & 0xff_ffff));
                         let barrier = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
                         self.live_barrier(at, thread, barrier)?;
+                        self.visible_barrier(at, warp, barrier, thread);
                         if self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize).is_none() {
                             return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
                         }
@@ -482,13 +500,7 @@ impl Machine<'_> {
                             barrier,
                             count,
                         };
-                        self.pending.push_back(PendingOperation {
-                            cluster: at.cluster,
-                            issuer: at.block,
-                            line: at.line,
-                            clocks: warp.clocks.clone(),
-                            what,
-                        });
+                        self.queue(at, warp, lane as u8, what);
                     }
                     self.activity += 1;
                 }
@@ -498,7 +510,7 @@ impl Machine<'_> {
                     }
                     let reduce = if let TensorKind::Reduce(op) = t.kind { Some(op) } else { None };
                     let store = BulkStore::Tensor { map: bytes, coordinates, src: address, reduce };
-                    warp.stores.push(PendingStore { lane, line: at.line, clocks: warp.clocks.clone(), store });
+                    warp.store(lane, at.line, store);
                 }
                 TensorKind::Prefetch => {}
             }
@@ -511,14 +523,15 @@ impl Machine<'_> {
         let Some(operation) = self.pending.remove(which) else { return Ok(()) };
         let at = At { cluster: operation.cluster, block: operation.issuer, line: operation.line, pc: 0 };
         self.activity += 1;
-        match operation.what {
-            Pending::Write(write) => self.finish_write(at, &operation.clocks, write)?,
+        match &operation.what {
+            Pending::Write(write) => self.finish_write(at, &operation, write)?,
             Pending::Linear { dst_block, dst, src, size, barrier, reduce: Some(how) } => {
                 let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
-                self.reduce_shared(at, place, (dst_block, dst), size as usize, how);
-                self.change(at, 0, barrier, 0, -i64::from(size))?;
+                self.reduce_shared(at, &operation, *barrier, place, (*dst_block, *dst), *size as usize, *how);
+                self.change(at, 0, *barrier, 0, -i64::from(*size))?;
             }
             Pending::Linear { dst_block, dst, src, size, barrier, reduce: None } => {
+                let (dst_block, dst, size, barrier) = (*dst_block, *dst, *size, *barrier);
                 let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
                 let copied = self.bytes_at(at.cluster, place, size as usize).map(|(region, offset)| {
                     let range = offset..offset + size as usize;
@@ -530,19 +543,27 @@ impl Machine<'_> {
                     region.data[offset..offset + size as usize].copy_from_slice(&data);
                     region.state[offset..offset + size as usize].copy_from_slice(&state);
                 }
-                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(size));
+                let from = match place {
+                    Ok((block, offset)) => Some(Spot::Shared(block, offset)),
+                    Err(address) => self.spot(at, Space::Global, address),
+                };
+                let reads = from.map(|spot| (spot, u64::from(size)));
+                self.landed(at, &operation, barrier, reads, (Spot::Shared(dst_block, dst), u64::from(size)));
                 self.change(at, 0, barrier, 0, -i64::from(size))?;
             }
             Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
-                let map = Map::decode(&map).map_err(|_| Stop)?;
+                let (dst_block, dst, count, barrier) = (*dst_block, *dst, *count, *barrier);
+                let map = Map::decode(map).map_err(|_| Stop)?;
                 let tensor = map.tensor();
+                let mut runs = Runs::default();
                 let mut data = vec![tensor.fill(); count as usize];
                 let mut state = vec![DEFINED; count as usize];
                 let size = tensor.element as usize;
                 let mut bad = None;
-                map.each_element(&coordinates, |offset, address| {
+                map.each_element(coordinates, |offset, address| {
                     let to = tensor.swizzled(dst, offset) as usize - dst as usize;
                     let Some(address) = address else { return };
+                    runs.add(address, size as u64);
                     match self.global.find(address, size) {
                         Some((region, from)) => {
                             data[to..to + size].copy_from_slice(&region.data[from..from + size]);
@@ -561,61 +582,126 @@ impl Machine<'_> {
                     region.state[offset..offset + count as usize].copy_from_slice(&state);
                 }
                 *self.report.bytes.entry("tensor load").or_insert(0) += u64::from(count);
-                self.landed(at, &operation.clocks, barrier, dst_block, dst, u64::from(count));
+                let reads: Vec<_> = runs.spots(self, at).collect();
+                self.landed(at, &operation, barrier, reads, (Spot::Shared(dst_block, dst), u64::from(count)));
                 self.change(at, 0, barrier, 0, -i64::from(count))?;
             }
-            Pending::Arrive { block, copies, barrier, lanes, noinc } => {
-                let _ = noinc;
+            Pending::Arrive { block, copies, barrier, lanes } => {
+                let barrier = (*block, *barrier);
                 if self.launch.order
-                    && let Some(bar) = self.mbarrier(at.cluster, (block, barrier))
+                    && let Some((agent, time)) = self.next_copy(at, barrier)
                 {
-                    let agent = bar.agent;
-                    bar.clocks.tick(agent);
-                    let time = bar.clocks.time(agent);
-                    // The lanes' arrival carries what they knew.
-                    bar.clocks.join(&operation.clocks);
-                    for c in &copies {
-                        let (target, offset) = shared_target(at, c.dst);
-                        let actor = Actor {
-                            agent,
-                            time,
-                            clocks: &operation.clocks,
-                            write: true,
-                            asynchronous: false,
-                            line: c.line,
-                        };
-                        self.touch(at, target, offset, u64::from(c.size), actor, None);
+                    if let Some(bar) = self.mbarrier(at.cluster, barrier) {
+                        // The lanes' arrival carries what they knew.
+                        bar.clocks.join(&operation.clocks);
+                        bar.clocks.advance(agent, time);
+                    }
+                    for c in copies {
+                        let issuer = Issuer { lane: c.lane as u8, ..operation.origin };
+                        self.touch_copy(at, c, Copier { agent, time, issuer, clocks: &operation.clocks });
                     }
                 }
-                self.perform(at, &copies);
-                self.change(at, 0, (block, barrier), i64::from(lanes.count_ones()), 0)?;
+                self.perform(at, copies);
+                self.change(at, 0, barrier, i64::from(lanes.count_ones()), 0)?;
             }
         }
         Ok(())
     }
 
+    /// Queues an asynchronous operation of a lane.
+    pub(super) fn queue(&mut self, at: At, warp: &mut Warp, lane: u8, what: Pending) {
+        self.pending.push_back(PendingOperation {
+            cluster: at.cluster,
+            issuer: at.block,
+            line: at.line,
+            clocks: warp.clocks.clone(),
+            origin: warp.issuer(lane),
+            what,
+        });
+        warp.tick();
+    }
+
+    /// Agent and time of the next copy that completes on a barrier.
+    fn next_copy(&mut self, at: At, barrier: (usize, u64)) -> Option<(u16, u32)> {
+        let copier = self.clusters[at.cluster].as_mut()?.copiers.get_mut(&barrier)?;
+        copier.1 += 1;
+        let (number, time) = *copier;
+        Some((self.copy_agent(number), time))
+    }
+
     /// A copy into shared memory has happened: an agent that its mbarrier's waiters join.
-    fn landed(&mut self, at: At, clocks: &Clocks, barrier: (usize, u64), block: usize, offset: u64, len: u64) {
+    fn landed(
+        &mut self,
+        at: At,
+        operation: &PendingOperation,
+        barrier: (usize, u64),
+        reads: impl IntoIterator<Item = (Spot, u64)>,
+        target: (Spot, u64),
+    ) {
+        self.landed_by(at, operation, barrier, reads, target, Way { asynchronous: true, strong: false });
+    }
+
+    /// The same for what goes through the generic proxy, and for atomic operations.
+    pub(super) fn landed_by(
+        &mut self,
+        at: At,
+        operation: &PendingOperation,
+        barrier: (usize, u64),
+        reads: impl IntoIterator<Item = (Spot, u64)>,
+        (target, len): (Spot, u64),
+        way: Way,
+    ) {
         if !self.launch.order {
             return;
         }
+        let Some((agent, time)) = self.next_copy(at, barrier) else { return };
         let Some(bar) = self.mbarrier(at.cluster, barrier) else { return };
-        let agent = bar.agent;
-        bar.clocks.tick(agent);
-        let time = bar.clocks.time(agent);
-        let actor = Actor { agent, time, clocks, write: true, asynchronous: true, line: at.line };
-        self.touch(at, block, offset, len, actor, None);
+        bar.clocks.advance(agent, time);
+        let write = Actor {
+            agent,
+            time,
+            cluster: self.cluster_number(at),
+            issuer: operation.origin,
+            clocks: &operation.clocks,
+            write: true,
+            asynchronous: way.asynchronous,
+            strong: way.strong,
+            line: at.line,
+        };
+        for (spot, len) in reads {
+            self.touch(at, spot, len, Actor { write: false, strong: false, ..write }, None);
+        }
+        self.touch(at, target, len, write, None);
+    }
+
+    /// Records what a `cp.async` reads and writes; it belongs to the generic proxy.
+    fn touch_copy(&mut self, at: At, c: &PendingCopy, by: Copier) {
+        let write = Actor {
+            agent: by.agent,
+            time: by.time,
+            cluster: self.cluster_number(at),
+            issuer: by.issuer,
+            clocks: by.clocks,
+            write: true,
+            asynchronous: false,
+            strong: false,
+            line: c.line,
+        };
+        if c.bytes > 0
+            && let Some(spot) = self.spot(at, Space::Global, c.src)
+        {
+            self.touch(at, spot, u64::from(c.bytes), Actor { write: false, ..write }, None);
+        }
+        let (block, offset) = shared_target(at, c.dst);
+        self.touch(at, Spot::Shared(block, offset), u64::from(c.size), write, None);
     }
 
     /// `cp.async` copies of a warp that it waits for itself.
     fn perform_own(&mut self, at: At, warp: &Warp, copies: &[PendingCopy]) {
         if self.launch.order {
-            let agent = self.agent(at, warp);
-            let time = warp.clocks.time(agent);
+            let (agent, time) = (warp.agent, warp.clocks.time(warp.agent));
             for c in copies {
-                let (block, offset) = shared_target(at, c.dst);
-                let actor = Actor { agent, time, clocks: &warp.clocks, write: true, asynchronous: false, line: c.line };
-                self.touch(at, block, offset, u64::from(c.size), actor, Some(warp.index * 32 + c.lane));
+                self.touch_copy(at, c, Copier { agent, time, issuer: warp.issuer(c.lane as u8), clocks: &warp.clocks });
             }
         }
         self.perform(at, copies);
@@ -649,14 +735,45 @@ impl Machine<'_> {
             BulkStore::Tensor { map, src, .. } => (*src, Map::decode(map).map_or(0, |m| u64::from(m.bytes()))),
         };
         let (block, offset) = shared_target(at, src);
-        self.touch_async(at, warp, &s.clocks, block, offset, len, s.line);
+        let at = At { line: s.line, ..at };
+        self.read_async(at, warp, &s.clocks, s.issuer, Spot::Shared(block, offset), len);
     }
 
-    fn perform_store(&mut self, at: At, thread: u32, store: PendingStore) -> Result<(), Stop> {
+    /// Records what a bulk store writes of global memory.
+    fn write_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore, spots: impl Iterator<Item = (Spot, u64)>) {
+        if !self.launch.order {
+            return;
+        }
+        let reduces = match &s.store {
+            BulkStore::Linear { reduce, .. } => reduce.is_some(),
+            BulkStore::Tensor { reduce, .. } => reduce.is_some(),
+        };
+        let actor = Actor {
+            agent: self.store_agent(warp),
+            time: warp.stored,
+            cluster: self.cluster_number(at),
+            issuer: s.issuer,
+            clocks: &s.clocks,
+            write: true,
+            asynchronous: true,
+            strong: reduces,
+            line: s.line,
+        };
+        for (spot, len) in spots {
+            self.touch(at, spot, len, actor, Some(warp.index * 32 + s.lane));
+        }
+    }
+
+    fn perform_store(&mut self, at: At, warp: &mut Warp, store: PendingStore) -> Result<(), Stop> {
         let at = At { line: store.line, ..at };
+        let thread = warp.index * 32 + store.lane;
+        warp.stored += 1;
         self.activity += 1;
-        match store.store {
+        match &store.store {
             BulkStore::Linear { dst, src, size, reduce } => {
+                let (dst, src, size) = (*dst, *src, *size);
+                let written = self.spot(at, Space::Global, dst).map(|spot| (spot, u64::from(size)));
+                self.write_by_store(at, warp, &store, written.into_iter());
                 let place = Ok(shared_target(at, src));
                 let Some((region, offset)) = self.bytes_at(at.cluster, place, size as usize) else { return Err(Stop) };
                 let data = region.data[offset..offset + size as usize].to_vec();
@@ -678,16 +795,17 @@ impl Machine<'_> {
                             let mut value = [0; 8];
                             value[..step].copy_from_slice(&data[e..e + step]);
                             let old = region.load(offset + e, step).0;
-                            region.store(offset + e, step, combine(op, ty, old, u64::from_le_bytes(value), 0), true);
+                            region.store(offset + e, step, combine(*op, *ty, old, u64::from_le_bytes(value), 0), true);
                         }
                     }
                 }
                 region.state[offset..offset + size as usize].fill(DEFINED);
             }
             BulkStore::Tensor { map, coordinates, src, reduce } => {
-                let map = Map::decode(&map).map_err(|_| Stop)?;
+                let map = Map::decode(map).map_err(|_| Stop)?;
                 let (tensor, count) = (map.tensor(), map.bytes() as usize);
-                let (block, start) = shared_target(at, src);
+                let mut runs = Runs::default();
+                let (block, start) = shared_target(at, *src);
                 let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
                     return Err(Stop);
                 };
@@ -696,9 +814,10 @@ impl Machine<'_> {
                 let size = tensor.element as usize;
                 let (mut bad, mut undefined) = (None, false);
                 let ty = tensor.scalar();
-                map.each_element(&coordinates, |offset, address| {
+                map.each_element(coordinates, |offset, address| {
                     let from = (tensor.swizzled(start, offset) - start) as usize;
                     let Some(address) = address else { return };
+                    runs.add(address, size as u64);
                     undefined |= state[from..from + size].contains(&0);
                     match self.global.find(address, size) {
                         Some((region, to)) => {
@@ -706,13 +825,15 @@ impl Machine<'_> {
                             value[..size].copy_from_slice(&data[from..from + size]);
                             let mut value = u64::from_le_bytes(value);
                             if let Some(op) = reduce {
-                                value = combine(op, ty, region.load(to, size).0, value, 0);
+                                value = combine(*op, ty, region.load(to, size).0, value, 0);
                             }
                             region.store(to, size, value, true);
                         }
                         None => bad = Some(address),
                     }
                 });
+                let spots: Vec<_> = runs.spots(self, at).collect();
+                self.write_by_store(at, warp, &store, spots.into_iter());
                 *self.report.bytes.entry("tensor store").or_insert(0) += count as u64;
                 if undefined {
                     self.finding(
@@ -742,11 +863,44 @@ impl Machine<'_> {
             self.finding(at, Class::PtxContract, Some(warp.index * 32 + lane), what);
         }
         for s in groups.into_iter().flat_map(|g| g.1).chain(open) {
-            let thread = warp.index * 32 + s.lane;
             self.read_by_store(at, warp, &s);
-            self.perform_store(at, thread, s)?;
+            self.perform_store(at, warp, s)?;
         }
         Ok(())
+    }
+}
+
+/// Who a `cp.async` comes from, with what knowledge.
+struct Copier<'a> {
+    agent: u16,
+    time: u32,
+    issuer: Issuer,
+    clocks: &'a Clocks,
+}
+
+/// Bytes of global memory that a tensor copy touches, as runs.
+#[derive(Default)]
+struct Runs(Vec<(u64, u64)>);
+
+impl Runs {
+    fn add(&mut self, address: u64, len: u64) {
+        match self.0.last_mut() {
+            Some((start, n)) if *start + *n == address => *n += len,
+            _ => self.0.push((address, len)),
+        }
+    }
+
+    fn spots<'a>(&'a self, machine: &'a Machine, at: At) -> impl Iterator<Item = (Spot, u64)> + 'a {
+        self.0.iter().filter_map(move |(address, len)| Some((machine.spot(at, Space::Global, *address)?, *len)))
+    }
+}
+
+impl Warp {
+    /// Queues a bulk store of a lane.
+    fn store(&mut self, lane: u32, line: u32, store: BulkStore) {
+        let (clocks, issuer) = (self.clocks.clone(), self.issuer(lane as u8));
+        self.stores.push(PendingStore { lane, line, clocks, issuer, store });
+        self.tick();
     }
 }
 

@@ -4,12 +4,12 @@
 //! thread: st.async [a], v, [mbar] ──queued──▶ the bytes appear at a, mbar's transaction count falls ──▶ waiters go on
 //! ```
 //! The write is weak and goes through the generic proxy; it happens when the scheduler says so ([`Machine::complete`]), as
-//! the copies of [`super::agents`] do. Reductions are atomic: their order among each other is not checked.
+//! the copies of [`super::agents`] do. Reductions are atomic.
 
 use super::access::combine;
-use super::agents::lanes;
+use super::agents::{Way, lanes};
 use super::op::*;
-use super::order::{Actor, Clocks};
+use super::order::Spot;
 use super::run::{At, Machine, Stop};
 use super::state::*;
 use super::step::{barrier_address, read};
@@ -27,7 +27,7 @@ pub struct Write {
 }
 
 impl Machine<'_> {
-    pub(super) fn async_store(&mut self, at: At, warp: &Warp, s: &AsyncStore, mask: u32) -> Result<(), Stop> {
+    pub(super) fn async_store(&mut self, at: At, warp: &mut Warp, s: &AsyncStore, mask: u32) -> Result<(), Stop> {
         let (to, bars) = (self.addresses(at, warp, s.addr, mask), self.addresses(at, warp, s.barrier, mask));
         let (size, bytes) = (s.size as usize, s.size as usize * s.src.len());
         let sources: Vec<_> = s.src.iter().map(|slot| read(warp, *slot)).collect();
@@ -43,6 +43,7 @@ impl Machine<'_> {
             let Some(place) = place else { return Err(self.bad_access(at, warp, s.space, to[l], bytes, lane)) };
             let barrier = self.barrier_of(at, warp, s.space, bars[l], lane)?;
             self.live_barrier(at, thread, barrier)?;
+            self.after_birth(at, warp, barrier, thread);
             if barrier.0 != place.0 {
                 let what = format!(
                     "the destination is in block {} of the cluster and the mbarrier in block {}; they must be in one",
@@ -54,20 +55,15 @@ impl Machine<'_> {
                 self.poison(at.cluster, place, bytes);
             }
             let values = sources.iter().map(|(v, known)| (v[l], known >> lane & 1 != 0)).collect();
-            self.pending.push_back(PendingOperation {
-                cluster: at.cluster,
-                issuer: at.block,
-                line: at.line,
-                clocks: warp.clocks.clone(),
-                what: Pending::Write(Write { place, barrier, values, size, reduce: s.reduce }),
-            });
+            let what = Pending::Write(Write { place, barrier, values, size, reduce: s.reduce });
+            self.queue(at, warp, lane as u8, what);
         }
         self.activity += 1;
         Ok(())
     }
 
     /// The write happens, and its bytes leave the barrier's transaction count.
-    pub(super) fn finish_write(&mut self, at: At, clocks: &Clocks, w: Write) -> Result<(), Stop> {
+    pub(super) fn finish_write(&mut self, at: At, operation: &PendingOperation, w: &Write) -> Result<(), Stop> {
         let bytes = w.size * w.values.len();
         let mut unknown = false;
         if let Some((region, offset)) = self.bytes_at(at.cluster, Ok(w.place), bytes) {
@@ -86,24 +82,19 @@ impl Machine<'_> {
             let what = "an asynchronous reduction takes a value that was never written".to_string();
             self.finding(at, Class::Uninitialised, None, what);
         }
-        if self.launch.order
-            && w.reduce.is_none()
-            && let Some(bar) = self.mbarrier(at.cluster, w.barrier)
-        {
-            // As a copy: an agent that the barrier's waiters join.
-            let agent = bar.agent;
-            bar.clocks.tick(agent);
-            let time = bar.clocks.time(agent);
-            let actor = Actor { agent, time, clocks, write: true, asynchronous: false, line: at.line };
-            self.touch(at, w.place.0, w.place.1, bytes as u64, actor, None);
-        }
+        let target = (Spot::Shared(w.place.0, w.place.1), bytes as u64);
+        let way = Way { asynchronous: false, strong: w.reduce.is_some() };
+        self.landed_by(at, operation, w.barrier, None, target, way);
         self.change(at, 0, w.barrier, 0, -(bytes as i64)).map(|_| ())
     }
 
     /// `cp.reduce.async.bulk` into shared memory.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn reduce_shared(
         &mut self,
         at: At,
+        operation: &PendingOperation,
+        barrier: (usize, u64),
         from: Result<(usize, u64), u64>,
         to: (usize, u64),
         bytes: usize,
@@ -125,6 +116,9 @@ impl Machine<'_> {
             let what = "a bulk reduction takes a value that was never written".to_string();
             self.finding(at, Class::Uninitialised, None, what);
         }
+        let reads = from.ok().map(|(block, offset)| (Spot::Shared(block, offset), bytes as u64));
+        let target = (Spot::Shared(to.0, to.1), bytes as u64);
+        self.landed_by(at, operation, barrier, reads, target, Way { asynchronous: true, strong: true });
     }
 
     /// `cp.async.bulk.prefetch` changes nothing; its operands must be as those of a copy.

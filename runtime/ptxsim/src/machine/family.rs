@@ -62,7 +62,7 @@ pub(super) const SHARED: &[(&str, Space)] =
     &[("shared", Space::Shared), ("shared::cta", Space::Shared), ("shared::cluster", Space::Shared)];
 
 pub(super) fn order(m: &mut Mods) -> Order {
-    let strong = Order { strong: true, acquire: false, release: false };
+    let strong = Order { strong: true, ..Order::default() };
     let choices = [
         ("weak", Order::default()),
         ("volatile", strong),
@@ -70,15 +70,15 @@ pub(super) fn order(m: &mut Mods) -> Order {
         ("relaxed", strong),
         ("acquire", Order { acquire: true, ..strong }),
         ("release", Order { release: true, ..strong }),
-        ("acq_rel", Order { acquire: true, release: true, strong: true }),
+        ("acq_rel", Order { acquire: true, release: true, ..strong }),
     ];
     let order = m.one_of(&choices).unwrap_or_default();
-    scope(m);
-    order
+    Order { wide: scope(m), ..order }
 }
 
-pub(super) fn scope(m: &mut Mods) {
-    let _ = m.one_of(&[("cta", ()), ("cluster", ()), ("gpu", ()), ("sys", ())]);
+/// Whether the scope is cluster or wider, as it is where none is named.
+pub(super) fn scope(m: &mut Mods) -> bool {
+    m.one_of(&[("cta", false), ("cluster", true), ("gpu", true), ("sys", true)]).unwrap_or(true)
 }
 
 pub(super) fn cache(m: &mut Mods) {
@@ -537,9 +537,9 @@ impl Decoder<'_> {
 
 pub(super) fn fence(name: &str, mut m: Mods) -> Result<Op> {
     if name == "membar" {
-        m.need(&[("gl", ()), ("cta", ()), ("sys", ())])?;
+        let wide = m.need(&[("gl", true), ("cta", false), ("sys", true)])?;
         m.done()?;
-        return Ok(Op::Fence(FenceKind::Memory));
+        return Ok(Op::Fence(FenceKind::Memory { wide }));
     }
     if m.eat("mbarrier_init") {
         return Ok(Op::Fence(FenceKind::MbarrierInit));
@@ -563,7 +563,7 @@ pub(super) fn fence(name: &str, mut m: Mods) -> Result<Op> {
     }
     let _ = m.one_of(&[("sc", ()), ("acq_rel", ()), ("acquire", ()), ("release", ())]);
     let _ = m.one_of(&[("sync_restrict::shared::cta", ()), ("sync_restrict::shared::cluster", ())]);
-    scope(&mut m);
+    let wide = scope(&mut m);
     m.done()?;
-    Ok(Op::Fence(FenceKind::Memory))
+    Ok(Op::Fence(FenceKind::Memory { wide }))
 }

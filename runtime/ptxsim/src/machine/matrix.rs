@@ -4,6 +4,7 @@
 //! that `mov` carries along and that nothing else may read.
 
 use super::op::*;
+use super::order::{Spot, WHOLE};
 use super::product::*;
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
@@ -75,7 +76,7 @@ impl Machine<'_> {
                     }
                     known[lane] = !region.state[offset..offset + 16].contains(&0);
                 })?;
-                self.touch_lanes(at, warp, *space, &addresses, 16, active, false);
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, false, false);
                 for (m, d) in dst.iter().enumerate() {
                     let mut defined = 0;
                     let out = std::array::from_fn(|l| {
@@ -97,7 +98,7 @@ impl Machine<'_> {
             Op::Stmatrix { src, trans, space, addr } => {
                 let active = first_lanes(src.len());
                 let addresses = self.addresses(at, warp, *addr, active);
-                self.touch_lanes(at, warp, *space, &addresses, 16, active, true);
+                self.touch_lanes(at, warp, *space, &addresses, 16, active, true, false);
                 let mut rows = [[0u16; 8]; 32];
                 let mut known = [[true; 8]; 32];
                 for (m, s) in src.iter().enumerate() {
@@ -124,7 +125,7 @@ impl Machine<'_> {
             Op::Wmma(w) => self.wmma(warp, w),
             Op::WmmaMove(w) => self.wmma_move(at, warp, w)?,
             Op::Wgmma(w) => self.issue(at, warp, w)?,
-            Op::WgmmaFence => warp.wgmma_fenced = true,
+            Op::WgmmaFence => warp.wgmma_fences += 1,
             Op::WgmmaCommit => {
                 let open = std::mem::take(&mut warp.wgmma_open);
                 warp.wgmma_groups.push_back(open);
@@ -191,11 +192,7 @@ impl Machine<'_> {
             }
         }
         let scale_d = warp.p[w.scale_d as usize] & 1 != 0;
-        if !warp.wgmma_fenced {
-            let what = "no `wgmma.fence` comes before this wgmma".to_string();
-            self.finding(at, Class::PtxContract, Some(thread), what);
-            warp.wgmma_fenced = true;
-        }
+        self.check_fence(at, warp, w);
         for r in &w.a_regs {
             self.check_tokens(at, warp, *r);
             if warp.def_r[*r as usize] != u32::MAX {
@@ -232,6 +229,32 @@ impl Machine<'_> {
         warp.wgmmas.push_back(pending);
         warp.wgmma_open += 1;
         Ok(())
+    }
+
+    /// Registers written since the last `wgmma.fence` (PTX ISA 9.7.15.7.1): accumulators of earlier products need none.
+    fn check_fence(&mut self, at: At, warp: &mut Warp, w: &Wgmma) {
+        let thread = Some(warp.index * 32);
+        if warp.wgmma_fences == 0 {
+            let what = "no `wgmma.fence` comes before this wgmma".to_string();
+            self.finding(at, Class::PtxContract, thread, what);
+            warp.wgmma_fences = 1;
+        }
+        let since = |r: u32| warp.written[r as usize] & !MOVED == warp.wgmma_fences;
+        if w.a_regs.iter().chain(w.meta.as_ref().map(|(m, _)| m)).any(|r| since(*r)) {
+            let what = "a register of the first operand is written between `wgmma.fence` and this wgmma".to_string();
+            self.finding(at, Class::Wgmma, thread, what);
+        }
+        let late = |moved: bool| w.d.iter().any(|r| since(*r) && (warp.written[*r as usize] & MOVED != 0) == moved);
+        if late(false) {
+            let what = "an accumulator is written between `wgmma.fence` and this wgmma; ptxas repairs it".to_string();
+            self.finding(at, Class::PtxContract, thread, what);
+        } else if late(true) {
+            let what = "an accumulator is moved between `wgmma.fence` and this wgmma; ptxas repairs it".to_string();
+            self.finding(at, Class::AccumulatorMove, thread, what);
+        }
+        for r in &w.d {
+            warp.written[*r as usize] = 0;
+        }
     }
 
     fn finish(&mut self, at: At, warp: &mut Warp, p: PendingWgmma) -> Result<(), Stop> {
@@ -288,7 +311,8 @@ impl Machine<'_> {
             }
         }
         for piece in touched {
-            self.touch_async(at, warp, &p.clocks, at.block, 16 * piece, 16, at.line);
+            let spot = Spot::Shared(at.block, 16 * piece);
+            self.read_async(at, warp, &p.clocks, warp.issuer(WHOLE), spot, 16);
         }
         let positions = match w.meta {
             Some((_, selector)) => {

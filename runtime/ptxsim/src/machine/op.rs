@@ -64,6 +64,8 @@ pub struct Order {
     pub strong: bool,
     pub acquire: bool,
     pub release: bool,
+    /// At cluster scope or wider.
+    pub wide: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +145,10 @@ pub enum VoteMode {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FenceKind {
-    /// `membar`, `fence.sc`, `fence.acq_rel`.
-    Memory,
+    /// `membar`, `fence.sc`, `fence.acq_rel`; whether at cluster scope or wider.
+    Memory {
+        wide: bool,
+    },
     /// `fence.proxy.async`
     Async,
     Tensormap,

@@ -5,7 +5,7 @@
 
 use super::flow::NONE;
 use super::op::*;
-use super::order::{Clocks, Word};
+use super::order::{Clocks, Flags, Shadow};
 use super::state::*;
 use crate::memory::{Global, Region};
 use crate::report::{Class, Finding, Report};
@@ -18,6 +18,8 @@ pub struct Launch {
     pub block: [u32; 3],
     /// Blocks of a cluster.
     pub cluster: [u32; 3],
+    /// The clusters to run, by their number in the grid (x fastest); all without it.
+    pub only: Option<std::ops::Range<u64>>,
     pub dynamic_shared: u32,
     /// Parameters as the program lays them out.
     pub params: Vec<u8>,
@@ -29,7 +31,7 @@ pub struct Launch {
     pub step_limit: u64,
     /// Count bytes, sectors and bank conflicts.
     pub counters: bool,
-    /// Check the order of accesses to shared memory.
+    /// Check the order of accesses to shared and global memory.
     pub order: bool,
     /// Matrix products bit for bit as the tensor core (arXiv 2511.10909) rather than in host floats.
     pub exact: bool,
@@ -41,6 +43,7 @@ impl Default for Launch {
             grid: [1; 3],
             block: [1; 3],
             cluster: [1; 3],
+            only: None,
             dynamic_shared: 0,
             params: vec![],
             registers: None,
@@ -90,6 +93,9 @@ pub struct Machine<'a> {
     pub(super) polled: bool,
     /// The running access is volatile, relaxed, acquire or release.
     pub(super) strong: bool,
+    /// Last accesses of every word of global memory, by buffer.
+    pub(super) shadows: Vec<Shadow>,
+    pub(super) flags: Flags,
     pub(super) steps: u64,
     pub(super) lane_steps: u64,
     next_cluster: u64,
@@ -114,6 +120,8 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
         activity: 0,
         polled: false,
         strong: false,
+        shadows: vec![],
+        flags: Flags::default(),
         steps: 0,
         lane_steps: 0,
         next_cluster: 0,
@@ -217,24 +225,42 @@ impl Machine<'_> {
         let l = self.launch;
         let n = self.next_cluster;
         self.next_cluster += 1;
-        let counts: [u64; 3] = std::array::from_fn(|i| u64::from(l.grid[i] / l.cluster[i]));
-        let id = [n % counts[0], n / counts[0] % counts[1], n / counts[0] / counts[1]];
         let size: u32 = l.cluster.iter().product();
+        let number = n as u32;
         let blocks = (0..size)
             .map(|rank| {
-                let inner =
-                    [rank % l.cluster[0], rank / l.cluster[0] % l.cluster[1], rank / l.cluster[0] / l.cluster[1]];
-                let block: [u32; 3] = std::array::from_fn(|i| id[i] as u32 * l.cluster[i] + inner[i]);
-                self.start_block(block, id, inner, rank)
+                let (id, inner) = self.cluster_id(number, rank);
+                self.start_block(self.block_id(number, rank), id, inner, rank)
             })
             .collect();
         self.report.blocks += u64::from(size);
-        let cluster =
-            Cluster { blocks, arrived: 0, generation: 0, clocks: Clocks::default(), released: Clocks::default() };
+        let cluster = Cluster {
+            number,
+            copiers: Default::default(),
+            blocks,
+            arrived: 0,
+            generation: 0,
+            clocks: Clocks::default(),
+            released: Clocks::default(),
+        };
         match self.clusters.iter().position(Option::is_none) {
             Some(free) => self.clusters[free] = Some(cluster),
             None => self.clusters.push(Some(cluster)),
         }
+    }
+
+    /// Cluster of a number in the grid, and the place of a block in it.
+    fn cluster_id(&self, number: u32, rank: u32) -> ([u64; 3], [u32; 3]) {
+        let (l, n) = (self.launch, u64::from(number));
+        let counts: [u64; 3] = std::array::from_fn(|i| u64::from(l.grid[i] / l.cluster[i]));
+        let inner = [rank % l.cluster[0], rank / l.cluster[0] % l.cluster[1], rank / l.cluster[0] / l.cluster[1]];
+        ([n % counts[0], n / counts[0] % counts[1], n / counts[0] / counts[1]], inner)
+    }
+
+    /// `%ctaid` of a block of a cluster.
+    pub(super) fn block_id(&self, number: u32, rank: u32) -> [u32; 3] {
+        let (id, inner) = self.cluster_id(number, rank);
+        std::array::from_fn(|i| id[i] as u32 * self.launch.cluster[i] + inner[i])
     }
 
     fn start_block(&self, id: [u32; 3], cluster: [u64; 3], inner: [u32; 3], rank: u32) -> Block {
@@ -254,13 +280,15 @@ impl Machine<'_> {
                     d: vec![[0; 32]; p.files[1] as usize],
                     p: vec![0; p.files[2] as usize],
                     def_r: vec![0; p.files[0] as usize],
+                    written: vec![0; p.files[0] as usize],
                     def_d: vec![0; p.files[1] as usize],
                     def_p: vec![0; p.files[2] as usize],
                     local: (p.local > 0).then(|| Region::new("local memory", 0, p.local as usize * 32)),
                     groups: vec![Group { pc: 0, mask: lanes, wait: Wait::Ready, yielded: false, spins: 0 }],
                     ..Warp::default()
                 };
-                warp.clocks.tick((rank * threads.div_ceil(32) + w) as u16);
+                warp.agent = (rank * threads.div_ceil(32) + w) as u16;
+                warp.tick();
                 for (slot, value) in &p.const32 {
                     warp.set_r(*slot, u32::MAX, &[*value; 32], u32::MAX);
                 }
@@ -319,7 +347,7 @@ impl Machine<'_> {
             warps,
             bars: vec![NamedBarrier::default(); 16],
             mbarriers: Default::default(),
-            words: if l.order { vec![Word::default(); bytes.div_ceil(4)] } else { vec![] },
+            shadow: Shadow::default(),
             pool: pool.saturating_sub(taken),
             done: false,
         }
@@ -327,6 +355,8 @@ impl Machine<'_> {
 
     fn schedule(&mut self) -> Result<(), Stop> {
         let total = self.cluster_count();
+        let (first, total) = self.launch.only.as_ref().map_or((0, total), |r| (r.start, r.end.min(total)));
+        self.next_cluster = first;
         let resident = self.resident();
         let mut idle_rounds = 0;
         loop {
@@ -515,10 +545,11 @@ impl Machine<'_> {
             for n in 0..warp.groups.len() {
                 if warp.groups[n].wait != Wait::Ready && self.is_over(c, b, &warp.groups[n].wait) {
                     let wait = std::mem::replace(&mut warp.groups[n].wait, Wait::Ready);
+                    let mask = warp.groups[n].mask;
                     if let Some(cluster) = &self.clusters[c] {
                         match wait {
-                            Wait::Bar { id, .. } => warp.clocks.join(&cluster.blocks[b].bars[id as usize].released),
-                            Wait::Cluster { .. } => warp.clocks.join(&cluster.released),
+                            Wait::Bar { id, .. } => warp.acquire(&cluster.blocks[b].bars[id as usize].released, mask),
+                            Wait::Cluster { .. } => warp.acquire(&cluster.released, mask),
                             _ => {}
                         }
                     }

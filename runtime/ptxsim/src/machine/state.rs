@@ -1,6 +1,6 @@
 //! What a running grid consists of: warps with their registers, blocks, clusters, barriers and pending copies.
 
-use super::order::{Clocks, Word};
+use super::order::{Clocks, Fences, Issuer, Shadow};
 use crate::isa::{L32, L64};
 use crate::memory::Region;
 use std::collections::{BTreeMap, VecDeque};
@@ -44,6 +44,9 @@ pub struct Group {
     /// Back edges since the last change.
     pub spins: u32,
 }
+
+/// Mark of a register that was last written by a `mov`.
+pub const MOVED: u32 = 1 << 31;
 
 /// An accumulator that a wgmma has not written yet: operation and element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +96,9 @@ pub enum BulkStore {
 pub struct PendingStore {
     pub lane: u32,
     pub line: u32,
+    /// What the issuer knew.
     pub clocks: Clocks,
+    pub issuer: Issuer,
     pub store: BulkStore,
 }
 
@@ -120,7 +125,10 @@ pub struct Warp {
     /// Operations of each committed wgmma group.
     pub wgmma_groups: VecDeque<u64>,
     pub wgmma_open: u64,
-    pub wgmma_fenced: bool,
+    /// `wgmma.fence`s so far.
+    pub wgmma_fences: u32,
+    /// How many of them came before the last write of each 32-bit register; [`MOVED`] where it was a `mov`.
+    pub written: Vec<u32>,
     pub next_operation: u64,
     pub copies: Vec<PendingCopy>,
     /// Committed groups of `cp.async`.
@@ -128,9 +136,16 @@ pub struct Warp {
     pub stores: Vec<PendingStore>,
     /// Committed groups: lane, and its stores.
     pub store_groups: VecDeque<(u32, Vec<PendingStore>)>,
+    /// Bulk stores that have happened.
+    pub stored: u32,
     /// `barrier.cluster.wait`s passed.
     pub cluster_phase: u64,
     pub clocks: Clocks,
+    /// Number among the agents of the cluster.
+    pub agent: u16,
+    /// Time of the warp up to which each lane knows the others.
+    pub lane_seen: [u32; 32],
+    pub fences: Fences,
     pub done: bool,
 }
 
@@ -164,11 +179,13 @@ pub struct Mbarrier {
     pub transactions: i64,
     pub phase: u64,
     pub line: u32,
+    /// What those knew who arrived in the phases that are over, and in the one that runs.
+    pub released: Clocks,
     pub clocks: Clocks,
     /// Agent and time of its initialisation.
     pub born: (u16, u32),
-    /// Agent number of the copies that complete here.
-    pub agent: u16,
+    /// A `fence.mbarrier_init` has followed its initialisation.
+    pub published: bool,
 }
 
 impl Mbarrier {
@@ -178,6 +195,8 @@ impl Mbarrier {
         if complete {
             self.phase += 1;
             self.pending = i64::from(self.expected);
+            let arrived = std::mem::take(&mut self.clocks);
+            self.released.join(&arrived);
         }
         complete
     }
@@ -190,7 +209,7 @@ pub struct Block {
     pub bars: Vec<NamedBarrier>,
     pub mbarriers: BTreeMap<u64, Mbarrier>,
     /// Last accesses of every word of shared memory.
-    pub words: Vec<Word>,
+    pub shadow: Shadow,
     /// Free registers of the launch pool.
     pub pool: i64,
     pub done: bool,
@@ -198,6 +217,10 @@ pub struct Block {
 
 /// Blocks that run together; one block where there are no clusters.
 pub struct Cluster {
+    /// In the order of the grid.
+    pub number: u32,
+    /// Number and count of the copies that complete on the mbarrier at a place.
+    pub copiers: BTreeMap<(usize, u64), (usize, u32)>,
     pub blocks: Vec<Block>,
     /// Threads arrived at `barrier.cluster`.
     pub arrived: u64,
@@ -232,7 +255,6 @@ pub enum Pending {
         copies: Vec<PendingCopy>,
         barrier: u64,
         lanes: u32,
-        noinc: bool,
     },
 }
 
@@ -242,5 +264,6 @@ pub struct PendingOperation {
     pub line: u32,
     /// What the issuer knew.
     pub clocks: Clocks,
+    pub origin: Issuer,
     pub what: Pending,
 }

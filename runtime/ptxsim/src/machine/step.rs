@@ -76,6 +76,7 @@ impl Machine<'_> {
             Op::Mov32 { d, a } => {
                 let (value, known) = (warp.r[*a as usize], warp.def_r[*a as usize]);
                 warp.set_r(*d, mask, &value, known);
+                warp.written[*d as usize] |= MOVED;
                 if !warp.tokens.is_empty() {
                     match warp.tokens.get(a).copied() {
                         Some(token) => warp.tokens.insert(*d, token),
@@ -189,13 +190,24 @@ impl Machine<'_> {
                 self.polled |= order.strong;
                 self.strong = order.strong;
                 self.load(at, warp, *space, *addr, *size, *signed, dst, *used as usize, mask)?;
+                if order.strong {
+                    let addresses = self.addresses(at, warp, *addr, mask);
+                    self.observe(at, warp, *space, &addresses, mask, *order);
+                }
             }
             Op::St { space, addr, size, src, order } => {
                 self.strong = order.strong;
                 self.store(at, warp, *space, *addr, *size, src, mask)?;
+                if order.strong {
+                    let addresses = self.addresses(at, warp, *addr, mask);
+                    self.release(at, warp, *space, &addresses, mask, *order);
+                }
             }
-            Op::Atom { op, ty, space, addr, dst, b, c, .. } => {
+            Op::Atom { op, ty, space, addr, dst, b, c, order } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                self.observe(at, warp, *space, &addresses, mask, *order);
                 self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
+                self.release(at, warp, *space, &addresses, mask, *order);
             }
             Op::Activemask { d } => warp.set_r(*d, mask, &[mask; 32], ALL),
             Op::Shuffle { .. }
@@ -219,9 +231,7 @@ impl Machine<'_> {
                 return self.barrier(at, warp, op, mask, group, alone);
             }
             Op::Fence(kind) => {
-                if *kind == FenceKind::Async {
-                    warp.clocks.fence();
-                }
+                self.fence(at, warp, *kind, mask);
             }
             Op::Printf { format, arguments, d } => self.printf(at, warp, *format, *arguments, *d, mask)?,
             Op::AssertFail { message, file, line } => {
@@ -402,7 +412,24 @@ impl Machine<'_> {
                 warp.set_p(*p, lanes, 1 << leader, ALL);
                 write(warp, *d, lanes, &[u64::from(leader); 32], ALL);
             }
+            Op::BarWarp { .. } => warp.meet(lanes),
             _ => {}
+        }
+    }
+
+    fn fence(&mut self, at: At, warp: &mut Warp, kind: FenceKind, mask: u32) {
+        match kind {
+            FenceKind::Memory { wide } => self.memory_fence(at, warp, mask, wide),
+            FenceKind::Async => {
+                warp.clocks.fence();
+                warp.tick();
+            }
+            FenceKind::MbarrierInit => {
+                let Some(cluster) = &mut self.clusters[at.cluster] else { return };
+                let all = cluster.blocks.iter_mut().flat_map(|b| b.mbarriers.values_mut());
+                all.filter(|bar| bar.born.0 == warp.agent).for_each(|bar| bar.published = true);
+            }
+            FenceKind::Tensormap | FenceKind::OtherProxy => {}
         }
     }
 
@@ -447,7 +474,7 @@ impl Machine<'_> {
                     bar.all &= value == mask;
                     bar.count += value.count_ones();
                 }
-                bar.clocks.join(&warp.clocks);
+                bar.clocks.join(&warp.arriving(mask));
                 let seen = bar.partial.entry(warp.index).or_insert(0);
                 *seen |= mask;
                 if *seen & live == live || *aligned {
@@ -457,8 +484,7 @@ impl Machine<'_> {
                 let generation = bar.generation + 1;
                 let full = bar.arrived >= bar.expected;
                 let over = bar.arrived > bar.expected;
-                let agent = (at.block * block.warps.len()) as u16 + warp.index as u16;
-                warp.clocks.tick(agent);
+                warp.tick();
                 if full {
                     bar.generation += 1;
                     bar.arrived = 0;
@@ -487,7 +513,7 @@ impl Machine<'_> {
                     return Err(Stop);
                 }
                 if full && let Some(cluster) = &self.clusters[at.cluster] {
-                    warp.clocks.join(&cluster.blocks[at.block].bars[number as usize].released);
+                    warp.acquire(&cluster.blocks[at.block].bars[number as usize].released, mask);
                 }
                 Ok(if full { Flow::Next } else { Flow::Then(Wait::Bar { id: number, generation }) })
             }
@@ -498,8 +524,7 @@ impl Machine<'_> {
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                 cluster.arrived += u64::from(warp.lanes.count_ones());
                 cluster.clocks.join(&warp.clocks);
-                let agent = (at.block * cluster.blocks[at.block].warps.len()) as u16 + warp.index as u16;
-                warp.clocks.tick(agent);
+                warp.tick();
                 self.settle_cluster(at);
                 Ok(Flow::Next)
             }
@@ -509,7 +534,7 @@ impl Machine<'_> {
                 let generation = warp.cluster_phase + 1;
                 warp.cluster_phase = generation;
                 if cluster.generation >= generation {
-                    warp.clocks.join(&cluster.released);
+                    warp.acquire(&cluster.released, mask);
                 }
                 Ok(if cluster.generation >= generation { Flow::Next } else { Flow::Then(Wait::Cluster { generation }) })
             }

@@ -83,7 +83,7 @@ impl Machine<'_> {
                     known[order(l, e)] = defined;
                 }
             })?;
-            self.touch_lanes(at, warp, w.space, &addresses, size, mask, false);
+            self.touch_lanes(at, warp, w.space, &addresses, size, mask, false, false);
             place(warp, &w.regs, w.bits, &values, &known);
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl Machine<'_> {
             self.finding(at, Class::Uninitialised, Some(thread), what);
         }
         self.activity += 1;
-        self.touch_lanes(at, warp, w.space, &addresses, size, mask, true);
+        self.touch_lanes(at, warp, w.space, &addresses, size, mask, true, false);
         self.each_lane_of(at, warp, w.space, &addresses, sizes, mask, |region, offset, l| {
             for e in 0..length as usize {
                 let n = order(l, e);

@@ -121,6 +121,17 @@ impl Global {
         Some((region, at))
     }
 
+    /// Number of the buffer at an address, and the offset in it.
+    pub fn offset(&self, address: u64) -> Option<(usize, u64)> {
+        let index = self.index(address);
+        let region = self.regions.get(index)?;
+        region.offset(address, 1).map(|offset| (index, offset as u64))
+    }
+
+    pub fn name(&self, index: usize) -> &str {
+        self.regions.get(index).map_or("?", |r| &r.name)
+    }
+
     /// What is near an address, for messages.
     pub fn describe(&self, address: u64) -> String {
         match self.regions.get(self.index(address)) {

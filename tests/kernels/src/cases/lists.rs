@@ -169,3 +169,29 @@ pub fn large() -> Vec<Case> {
     }
     cases
 }
+
+/// What part of a launch runs: some blocks of a kernel that takes tile after tile, or some of the blocks of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    All,
+    /// So many blocks along x in place of those of the launch.
+    Blocks(u32),
+    /// Clusters by number.
+    Only(std::ops::Range<u64>),
+}
+
+/// Cases for [`crate::mutants`]: every ring of buffers wraps at least twice, and every block of a kernel that takes tile after tile takes
+/// two.
+pub fn broken() -> Vec<(Case, Part)> {
+    vec![
+        (contraction(DType::BF16, DType::F32, [1, 200, 40, 1048], true), Part::Blocks(2)),
+        (rounded_contraction(DType::F8E4M3, DType::F32, DType::BF16, [1, 200, 64, 2064], true), Part::Blocks(2)),
+        (plain_sparse(DType::BF16, DType::BF16, [1, 200, 40, 1040]), Part::Blocks(2)),
+        (attention("causal_long", DType::BF16, "causal", [1, 1500, 1, 1], [64, 64], (1200, 0)), Part::Only(0..1)),
+        (
+            attention("trilinear_long", DType::BF16, "plain", [1, 1300, 4, 1], [64, 64], (1100, 96)),
+            Part::Only(1299..1300),
+        ),
+        (softmax(DType::F32, 2, 4100), Part::All),
+    ]
+}

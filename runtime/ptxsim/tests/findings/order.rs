@@ -1,0 +1,268 @@
+//! Orders that hold and orders that are missing: lanes, warps, blocks, proxies and phases.
+
+use crate::support::{body, classes, run};
+use tricot_ptxsim::{Class, Launch, Report};
+
+/// Findings of a body on two blocks of 64 threads under the latest schedule and eight random ones, all of them together.
+fn everywhere(text: &str, change: impl Fn(&mut Launch)) -> Vec<Class> {
+    let mut all: Vec<Class> = vec![];
+    for seed in [None].into_iter().chain((0..8).map(Some)) {
+        let (report, _) = run(&body(text), 4096, |l| {
+            l.seed = seed;
+            change(l);
+        });
+        all.extend(classes(&report));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn blocks(n: u32) -> impl Fn(&mut Launch) {
+    move |l| {
+        l.grid = [n, 1, 1];
+        l.block = [32, 1, 1];
+    }
+}
+
+/// Each lane reads the word of lane 31 - n of its warp.
+fn neighbours(between: &str) -> String {
+    format!(
+        "st.shared.u32 [%r1], %a; {between} and.b32 %r2, %a, 31; sub.u32 %r2, 31, %r2; and.b32 %r3, %a, 32; or.b32 %r2, %r2, %r3;
+        shl.b32 %r2, %r2, 2; add.u32 %r2, %r0, %r2; ld.shared.u32 %r4, [%r2]; st.global.u32 [%o], %r4;"
+    )
+}
+
+#[test]
+fn lanes_of_a_warp_need_a_warp_barrier() {
+    assert_eq!(everywhere(&neighbours("bar.warp.sync -1;"), |_| {}), []);
+    assert_eq!(everywhere(&neighbours("bar.sync 0;"), |_| {}), []);
+    assert_eq!(everywhere(&neighbours(""), |_| {}), [Class::Race]);
+    // A shuffle orders no memory.
+    assert_eq!(everywhere(&neighbours("shfl.sync.idx.b32 %r5, %a, 0, 31, -1;"), |_| {}), [Class::Race]);
+    // Reading before another lane overwrites.
+    let after = |between: &str| {
+        format!(
+            "st.shared.u32 [%r1], %a; bar.warp.sync -1; ld.shared.u32 %r4, [%r0]; add.u32 %r4, %r4, 1; {between} st.shared.u32 [%r1], %r4;"
+        )
+    };
+    let one_warp = |l: &mut Launch| l.block = [32, 1, 1];
+    assert_eq!(everywhere(&after("bar.warp.sync -1;"), one_warp), []);
+    assert_eq!(everywhere(&after(""), one_warp), [Class::Race]);
+}
+
+/// Lanes write one word in one instruction: different values are a race, one value is none.
+#[test]
+fn lanes_that_write_one_word_at_once_race_unless_they_agree() {
+    let one = |value: &str| format!("st.shared.u32 [%r0], {value};");
+    let one_warp = |l: &mut Launch| l.block = [32, 1, 1];
+    assert_eq!(everywhere(&one("%a"), one_warp), [Class::Race]);
+    assert_eq!(everywhere(&one("7"), one_warp), []);
+}
+
+/// Halves of a word belong to different lanes.
+#[test]
+fn bytes_of_a_word_are_told_apart() {
+    let text = |back: &str| {
+        format!(
+            "shl.b32 %r2, %a, 1; add.u32 %r2, %r0, %r2; cvt.u16.u32 %h, %a; st.shared.u16 [%r2], %h; {back}
+            ld.shared.u16 %h, [%r2]; cvt.u32.u16 %r4, %h; st.global.u32 [%o], %r4;"
+        )
+    };
+    let with = |back: &str| format!(".reg .b16 %h; {}", text(back));
+    assert_eq!(everywhere(&with(""), |_| {}), []);
+    assert_eq!(
+        everywhere(&with("xor.b32 %r3, %a, 1; shl.b32 %r3, %r3, 1; add.u32 %r2, %r0, %r3;"), |_| {}),
+        [Class::Race]
+    );
+}
+
+/// Block 0 writes a word of global memory, block 1 waits for a flag and reads it.
+fn handover(publish: &str, observe: &str) -> String {
+    format!(
+        "mov.u32 %r2, %ctaid.x; setp.ne.u32 %p0, %a, 0; @%p0 bra END; setp.ne.u32 %p1, %r2, 0; @%p1 bra READ;
+        st.global.u32 [%d0], 5; {publish} bra END;
+        READ: {observe} setp.eq.u32 %p2, %r3, 0; @%p2 bra READ; ACQ
+        ld.global.u32 %r4, [%d0]; st.global.u32 [%d0+8], %r4; END:"
+    )
+}
+
+#[test]
+fn blocks_need_a_release_and_an_acquire_of_gpu_scope() {
+    let case = |publish: &str, observe: &str, after: &str| {
+        everywhere(&handover(publish, observe).replace("ACQ", after), blocks(2))
+    };
+    let release = "st.release.gpu.global.u32 [%d0+4], 1;";
+    let acquire = "ld.acquire.gpu.global.u32 %r3, [%d0+4];";
+    assert_eq!(case(release, acquire, ""), []);
+    assert_eq!(case("red.release.gpu.global.add.u32 [%d0+4], 1;", acquire, ""), []);
+    // The pattern of fences.
+    let relaxed = ("st.relaxed.gpu.global.u32 [%d0+4], 1;", "ld.relaxed.gpu.global.u32 %r3, [%d0+4];");
+    let volatile = ("st.volatile.global.u32 [%d0+4], 1;", "ld.volatile.global.u32 %r3, [%d0+4];");
+    for (store, load) in [relaxed, volatile] {
+        assert_eq!(case(&format!("membar.gl; {store}"), load, "fence.acq_rel.gpu;"), []);
+        assert_eq!(case(store, load, "fence.acq_rel.gpu;"), [Class::Race]);
+        assert_eq!(case(&format!("membar.gl; {store}"), load, ""), [Class::Race]);
+        assert_eq!(case(&format!("membar.cta; {store}"), load, "membar.gl;"), [Class::Race]);
+    }
+    assert_eq!(case("st.release.cta.global.u32 [%d0+4], 1;", acquire, ""), [Class::Race]);
+    assert_eq!(case(release, "ld.acquire.cta.global.u32 %r3, [%d0+4];", ""), [Class::Race]);
+}
+
+#[test]
+fn blocks_that_add_to_one_word_must_be_atomic() {
+    let plain = "ld.global.u32 %r2, [%d0]; add.u32 %r2, %r2, 1; st.global.u32 [%d0], %r2;";
+    let one = |l: &mut Launch| {
+        l.grid = [3, 1, 1];
+        l.block = [1, 1, 1];
+    };
+    assert_eq!(everywhere(plain, one), [Class::Race]);
+    assert_eq!(everywhere("red.global.add.u32 [%d0], 1;", one), []);
+    // Reading the sum without an order is a race too.
+    assert_eq!(everywhere("red.global.add.u32 [%d0], 1; ld.global.u32 %r2, [%d0];", one), [Class::Race]);
+}
+
+/// The lock of a block's warps in shared memory.
+#[test]
+fn a_lock_orders_what_it_guards() {
+    let text = |fence: &str| {
+        format!(
+            "setp.ne.u32 %p0, %a, 0; @!%p0 st.shared.u32 [%r0], 0; @!%p0 st.shared.u32 [%r0+4], 0; bar.sync 0;
+            and.b32 %r2, %a, 31; setp.ne.u32 %p1, %r2, 0; @%p1 bra END;
+            TRY: atom.shared.cas.b32 %r3, [%r0], 0, 1; setp.ne.u32 %p2, %r3, 0; @%p2 bra TRY; {fence}
+            ld.shared.u32 %r4, [%r0+4]; add.u32 %r4, %r4, 1; st.shared.u32 [%r0+4], %r4;
+            {fence} atom.shared.exch.b32 %r3, [%r0], 0; END:"
+        )
+    };
+    assert_eq!(everywhere(&text("membar.cta;"), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::Race]);
+}
+
+/// A word that thread 0 writes, and a bulk store of it by the same thread.
+#[test]
+fn a_proxy_fence_counts_only_after_the_write() {
+    let text = |before: &str, after: &str| {
+        format!(
+            "setp.ne.u32 %p0, %a, 0; @%p0 bra END; st.shared.v4.u32 [%r0], {{%a, %a, %a, %a}}; {before} st.shared.u32 [%r0+4], 3; {after}
+            cp.async.bulk.global.shared::cta.bulk_group [%d0], [%r0], 16; cp.async.bulk.commit_group;
+            cp.async.bulk.wait_group.read 0; END:"
+        )
+    };
+    let fence = "fence.proxy.async.shared::cta;";
+    assert_eq!(everywhere(&text("", fence), |_| {}), []);
+    assert_eq!(everywhere(&text(fence, ""), |_| {}), [Class::ProxyOrder]);
+}
+
+/// Thread 0 stores shared memory in bulk and reads the result back.
+#[test]
+fn a_bulk_store_is_visible_after_the_whole_wait() {
+    let text = |wait: &str| {
+        format!(
+            "setp.ne.u32 %p0, %a, 0; @%p0 bra END; st.shared.v4.u32 [%r0], {{7, 7, 7, 7}}; fence.proxy.async.shared::cta;
+            cp.async.bulk.global.shared::cta.bulk_group [%d0], [%r0], 16; cp.async.bulk.commit_group;
+            {wait} ld.global.u32 %r3, [%d0]; st.global.u32 [%d0+64], %r3; END:"
+        )
+    };
+    assert_eq!(everywhere(&text("cp.async.bulk.wait_group 0;"), |_| {}), []);
+    assert_eq!(everywhere(&text("cp.async.bulk.wait_group.read 0;"), |_| {}), [Class::Race]);
+}
+
+/// Warp 1 arrives, waits for warp 0's answer, writes, and arrives again; warp 0 reads after the phases it waits for.
+#[test]
+fn a_phase_orders_only_what_came_before_its_arrivals() {
+    let wait = |label: &str, bar: &str, parity: u32| {
+        format!("{label}: mbarrier.try_wait.parity.shared.b64 %p3, [{bar}], {parity}; @!%p3 bra {label};")
+    };
+    let text = |second: &str| {
+        format!(
+            "add.u32 %r5, %r0, 512; add.u32 %r8, %r0, 520; setp.ne.u32 %p0, %a, 0; @%p0 bra GO;
+            mbarrier.init.shared.b64 [%r5], 1; mbarrier.init.shared.b64 [%r8], 1; st.shared.u32 [%r0], 4;
+            GO: bar.sync 0; setp.ge.u32 %p1, %a, 32; and.b32 %r6, %a, 31; setp.ne.u32 %p2, %r6, 0; @%p2 bra END; @!%p1 bra READ;
+            mbarrier.arrive.shared.b64 _, [%r5]; {} st.shared.u32 [%r0], 5; mbarrier.arrive.shared.b64 _, [%r5]; bra END;
+            READ: {} mbarrier.arrive.shared.b64 _, [%r8]; {second} ld.shared.u32 %r7, [%r0]; st.global.u32 [%o], %r7; END:",
+            wait("W0", "%r8", 0),
+            wait("W1", "%r5", 0)
+        )
+    };
+    assert_eq!(everywhere(&text(&wait("W2", "%r5", 1)), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::Race]);
+}
+
+/// A tile that threads read through the generic proxy and a bulk copy then overwrites (the mistake of triton#7262): a warning.
+#[test]
+fn a_copy_over_what_was_read_wants_a_proxy_fence() {
+    let text = |fence: &str| {
+        format!(
+            "add.u32 %r5, %r0, 512; st.shared.u32 [%r1], %a; setp.ne.u32 %p0, %a, 0; @%p0 bra GO;
+            mbarrier.init.shared.b64 [%r5], 1; fence.mbarrier_init.release.cluster;
+            GO: fence.proxy.async; bar.sync 0; xor.b32 %r2, %r1, 128; ld.shared.u32 %r3, [%r2]; {fence} bar.sync 0; @%p0 bra WAIT;
+            mbarrier.arrive.expect_tx.shared.b64 _, [%r5], 256;
+            cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0], 256, [%r5];
+            WAIT: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra WAIT;
+            ld.shared.u32 %r4, [%r1]; add.u32 %r4, %r4, %r3; st.global.u32 [%o+1024], %r4;"
+        )
+    };
+    assert_eq!(everywhere(&text("fence.proxy.async.shared::cta;"), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::ProxyRead]);
+}
+
+/// A tile that threads write and a bulk store reads with a barrier and no proxy fence (the mistake of triton#9610).
+#[test]
+fn a_store_of_what_was_written_needs_a_proxy_fence() {
+    let text = |fence: &str| {
+        format!(
+            "st.shared.u32 [%r1], %a; {fence} bar.sync 0; setp.ne.u32 %p0, %a, 0; @%p0 bra END;
+            cp.async.bulk.global.shared::cta.bulk_group [%d0], [%r0], 256; cp.async.bulk.commit_group;
+            cp.async.bulk.wait_group.read 0; END:"
+        )
+    };
+    assert_eq!(everywhere(&text("fence.proxy.async.shared::cta;"), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::ProxyOrder]);
+}
+
+#[test]
+fn a_copy_wants_a_fence_after_its_barriers_initialisation() {
+    let text = |fence: &str| {
+        format!(
+            "add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @%p0 bra GO; mbarrier.init.shared.b64 [%r5], 1; {fence}
+            mbarrier.arrive.expect_tx.shared.b64 _, [%r5], 256;
+            cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0], 256, [%r5];
+            GO: bar.sync 0; WAIT: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra WAIT;"
+        )
+    };
+    assert_eq!(everywhere(&text("fence.proxy.async;"), |_| {}), []);
+    assert_eq!(everywhere(&text("fence.mbarrier_init.release.cluster;"), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::MbarrierInit]);
+}
+
+/// Bytes of a live mbarrier are no memory of the program's own.
+#[test]
+fn a_barrier_must_be_invalidated_before_its_bytes_are_used() {
+    let text = |end: &str| {
+        format!(
+            "setp.ne.u32 %p0, %a, 0; @%p0 bra END; mbarrier.init.shared.b64 [%r0], 1; {end} st.shared.u32 [%r0], 5; END:"
+        )
+    };
+    assert_eq!(everywhere(&text("mbarrier.inval.shared.b64 [%r0];"), |_| {}), []);
+    assert_eq!(everywhere(&text(""), |_| {}), [Class::Mbarrier]);
+}
+
+/// The message names both accesses, who made them, and what is missing.
+#[test]
+fn a_race_names_both_ends() {
+    let message = |r: &Report| r.findings.iter().find(|f| f.class == Class::Race).expect("a race").message.clone();
+    let (report, _) = run(&body(&neighbours("")), 4096, |_| {});
+    let text = message(&report);
+    assert!(text.contains("of the same warp") && text.contains("`bar.warp.sync` is missing"), "{text}");
+    let (report, _) = run(
+        &body("st.global.u32 [%d0], %r2;").replace("st.global.u32 [%d0]", "mov.u32 %r2, %ctaid.x; st.global.u32 [%d0]"),
+        64,
+        |l| {
+            l.grid = [3, 1, 1];
+            l.block = [1, 1, 1];
+        },
+    );
+    let text = message(&report);
+    assert!(text.contains("byte 0 of `out`") && text.contains("warp 0 of block (1, 0, 0)"), "{text}");
+    assert!(text.contains("release of gpu scope"), "{text}");
+}
