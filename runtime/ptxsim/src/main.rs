@@ -44,9 +44,15 @@ struct Options {
     /// Matrix products: bit for bit as the tensor core, or in host floats
     #[arg(long, value_enum, default_value_t = Mma::Exact)]
     mma: Mma,
-    /// Do not check the order of accesses to shared memory
+    /// Do not check the order of accesses to memory
     #[arg(long)]
     no_order: bool,
+    /// PTX lines of two accesses: print the operations that order the second after the first
+    #[arg(long, num_args = 2, value_names = ["LINE", "LINE"])]
+    explain_order: Option<Vec<u32>>,
+    /// Run only these clusters (blocks without clusters) by their number in the grid, x fastest: `5` or `5..8`
+    #[arg(long, value_parser = range)]
+    only: Option<std::ops::Range<u64>>,
     /// The report as JSON
     #[arg(long)]
     json: bool,
@@ -68,6 +74,14 @@ fn triple(text: &str) -> Result<[u32; 3], String> {
         *o = p.trim().parse().map_err(|_| format!("`{p}` is not a number"))?;
     }
     Ok(out)
+}
+
+fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let number = |t: &str| t.trim().parse::<u64>().map_err(|_| format!("`{t}` is not a number"));
+    match text.split_once("..") {
+        Some((a, b)) => Ok(number(a)?..number(b)?),
+        None => number(text).map(|n| n..n.saturating_add(1)),
+    }
 }
 
 fn main() -> ExitCode {
@@ -140,6 +154,8 @@ fn work(options: &Options) -> Result<bool, String> {
         step_limit: options.steps,
         counters: true,
         order: !options.no_order,
+        explain: options.explain_order.as_ref().map(|l| (l[0], l[1])),
+        only: options.only.clone(),
         exact: options.mma == Mma::Exact,
     };
     let report = device.run(&module, &program, &launch);
@@ -164,6 +180,9 @@ fn print(report: &Report) {
         println!("{finding}");
     }
     println!("{} findings", report.findings.len());
+    for step in &report.order {
+        println!("{step}");
+    }
     println!(
         "{} blocks, {} warp instructions, {} lane instructions",
         report.blocks, report.instructions, report.lane_instructions

@@ -150,6 +150,8 @@ pub struct Report {
     /// Multiply-adds of tensor cores.
     pub tensor_operations: u64,
     pub barrier_waits: u64,
+    /// What orders the two accesses that the launch asks about, from the first to the second.
+    pub order: Vec<String>,
     /// Text of `printf`.
     pub output: String,
 }
@@ -196,6 +198,7 @@ impl Report {
                 "tensor_multiply_adds": self.tensor_operations,
                 "barrier_waits": self.barrier_waits,
             },
+            "order": self.order,
             "output": self.output,
         })
     }

@@ -6,7 +6,7 @@
 use super::access::{combine, shared_target, window};
 use super::im2col::Map;
 use super::op::*;
-use super::order::{Actor, Clocks, Issuer, Spot, WHOLE};
+use super::order::{Actor, Clocks, Issuer, Post, Spot, WHOLE};
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use super::step::{barrier_address, read};
@@ -195,7 +195,9 @@ impl Machine<'_> {
                         let same = lanes(mask).filter(|l| addresses[*l as usize] == addresses[lane as usize]);
                         bar.clocks.join(&warp.arriving(same.fold(0, |m, l| m | 1 << l)));
                     }
-                    phases[lane as usize] = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
+                    let phase = self.change(at, thread(lane), place, i64::from(n), i64::from(bytes))?;
+                    phases[lane as usize] = phase;
+                    self.pass(at, warp, |cluster| Post::Phase(cluster, place.0, place.1, phase), true);
                 }
                 warp.tick();
                 super::step::write(warp, *state, mask, &phases, u32::MAX);
@@ -232,8 +234,9 @@ impl Machine<'_> {
                     result |= u32::from(over) << lane;
                     if over {
                         warp.acquire(&bar.released, 1 << lane);
-                    }
-                    if !over {
+                        let before = bar.phase.saturating_sub(1);
+                        self.pass(at, warp, |cluster| Post::Phase(cluster, place.0, place.1, before), false);
+                    } else {
                         waiting = Some(Wait::Phase { block: place.0, address: place.1, phase: bar.phase });
                     }
                 }
@@ -409,6 +412,9 @@ impl Machine<'_> {
                 // Without `.read` what they wrote is visible to the threads that wait.
                 if !read {
                     let agent = self.store_agent(warp);
+                    for n in 1..=if self.trail.is_some() { warp.stored } else { 0 } {
+                        self.pass(at, warp, |cluster| Post::Stores((cluster, agent), n), false);
+                    }
                     warp.clocks.advance(agent, warp.stored);
                 }
             }
@@ -596,10 +602,14 @@ impl Machine<'_> {
                         bar.clocks.join(&operation.clocks);
                         bar.clocks.advance(agent, time);
                     }
+                    let cluster = self.cluster_number(at);
+                    let phase = self.mbarrier(at.cluster, barrier).map_or(0, |b| b.phase);
+                    self.pass_as(at, (cluster, agent), Post::Copy(operation.number), false);
                     for c in copies {
                         let issuer = Issuer { lane: c.lane as u8, ..operation.origin };
                         self.touch_copy(at, c, Copier { agent, time, issuer, clocks: &operation.clocks });
                     }
+                    self.pass_as(at, (cluster, agent), Post::Phase(cluster, barrier.0, barrier.1, phase), true);
                 }
                 self.perform(at, copies);
                 self.change(at, 0, barrier, i64::from(lanes.count_ones()), 0)?;
@@ -610,7 +620,11 @@ impl Machine<'_> {
 
     /// Queues an asynchronous operation of a lane.
     pub(super) fn queue(&mut self, at: At, warp: &mut Warp, lane: u8, what: Pending) {
+        let number = self.queued;
+        self.queued += 1;
+        self.pass(at, warp, |_| Post::Copy(number), true);
         self.pending.push_back(PendingOperation {
+            number,
             cluster: at.cluster,
             issuer: at.block,
             line: at.line,
@@ -657,6 +671,9 @@ impl Machine<'_> {
         let Some((agent, time)) = self.next_copy(at, barrier) else { return };
         let Some(bar) = self.mbarrier(at.cluster, barrier) else { return };
         bar.clocks.advance(agent, time);
+        let phase = bar.phase;
+        let cluster = self.cluster_number(at);
+        self.pass_as(at, (cluster, agent), Post::Copy(operation.number), false);
         let write = Actor {
             agent,
             time,
@@ -672,6 +689,7 @@ impl Machine<'_> {
             self.touch(at, spot, len, Actor { write: false, strong: false, ..write }, None);
         }
         self.touch(at, target, len, write, None);
+        self.pass_as(at, (cluster, agent), Post::Phase(cluster, barrier.0, barrier.1, phase), true);
     }
 
     /// Records what a `cp.async` reads and writes; it belongs to the generic proxy.
@@ -759,9 +777,13 @@ impl Machine<'_> {
             strong: reduces,
             line: s.line,
         };
+        let (issuer, own) = ((actor.cluster, warp.agent), (actor.cluster, actor.agent));
+        self.pass_as(At { line: s.line, ..at }, issuer, Post::Stores(issuer, actor.time), true);
+        self.pass_as(At { line: s.line, ..at }, own, Post::Stores(issuer, actor.time), false);
         for (spot, len) in spots {
             self.touch(at, spot, len, actor, Some(warp.index * 32 + s.lane));
         }
+        self.pass_as(At { line: s.line, ..at }, own, Post::Stores(own, actor.time), true);
     }
 
     fn perform_store(&mut self, at: At, warp: &mut Warp, store: PendingStore) -> Result<(), Stop> {

@@ -5,7 +5,7 @@
 
 use super::flow::NONE;
 use super::op::*;
-use super::order::{Clocks, Flags, Shadow};
+use super::order::{Clocks, Flags, Post, Shadow, Trail};
 use super::state::*;
 use crate::memory::{Global, Region};
 use crate::report::{Class, Finding, Report};
@@ -33,6 +33,8 @@ pub struct Launch {
     pub counters: bool,
     /// Check the order of accesses to shared and global memory.
     pub order: bool,
+    /// PTX lines of two accesses: the report says what orders the second after the first.
+    pub explain: Option<(u32, u32)>,
     /// Matrix products bit for bit as the tensor core (arXiv 2511.10909) rather than in host floats.
     pub exact: bool,
 }
@@ -51,6 +53,7 @@ impl Default for Launch {
             step_limit: 20_000_000_000,
             counters: false,
             order: true,
+            explain: None,
             exact: true,
         }
     }
@@ -86,6 +89,8 @@ pub struct Machine<'a> {
     pub(super) constants: Region,
     pub(super) clusters: Vec<Option<Cluster>>,
     pub(super) pending: VecDeque<PendingOperation>,
+    /// Operations queued so far.
+    pub(super) queued: u64,
     pub(super) report: Report,
     /// Counts changes that waiting warps may be waiting for.
     pub(super) activity: u64,
@@ -96,6 +101,8 @@ pub struct Machine<'a> {
     /// Last accesses of every word of global memory, by buffer.
     pub(super) shadows: Vec<Shadow>,
     pub(super) flags: Flags,
+    /// For `--explain-order`.
+    pub(super) trail: Option<Trail>,
     pub(super) steps: u64,
     pub(super) lane_steps: u64,
     next_cluster: u64,
@@ -116,12 +123,14 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
         constants,
         clusters: vec![],
         pending: VecDeque::new(),
+        queued: 0,
         report: Report::default(),
         activity: 0,
         polled: false,
         strong: false,
         shadows: vec![],
         flags: Flags::default(),
+        trail: launch.explain.map(Trail::new),
         steps: 0,
         lane_steps: 0,
         next_cluster: 0,
@@ -129,6 +138,9 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
     };
     if machine.check_launch().is_ok() {
         let _ = machine.schedule();
+    }
+    if let Some(trail) = &machine.trail {
+        machine.report.order = trail.explain(|who| machine.name(who));
     }
     machine.report.instructions = machine.steps;
     machine.report.lane_instructions = machine.lane_steps;
@@ -546,6 +558,17 @@ impl Machine<'_> {
                 if warp.groups[n].wait != Wait::Ready && self.is_over(c, b, &warp.groups[n].wait) {
                     let wait = std::mem::replace(&mut warp.groups[n].wait, Wait::Ready);
                     let mask = warp.groups[n].mask;
+                    let line = self.program.code[warp.groups[n].pc as usize].line;
+                    let at = At { cluster: c, block: b, line, pc: warp.groups[n].pc };
+                    match wait {
+                        Wait::Bar { id, generation } => {
+                            self.pass(at, warp, |cluster| Post::Bar(cluster, b, id, generation), false);
+                        }
+                        Wait::Cluster { generation } => {
+                            self.pass(at, warp, |cluster| Post::Cluster(cluster, generation), false);
+                        }
+                        _ => {}
+                    }
                     if let Some(cluster) = &self.clusters[c] {
                         match wait {
                             Wait::Bar { id, .. } => warp.acquire(&cluster.blocks[b].bars[id as usize].released, mask),

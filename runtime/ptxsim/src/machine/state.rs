@@ -259,6 +259,8 @@ pub enum Pending {
 }
 
 pub struct PendingOperation {
+    /// In the order of issue.
+    pub number: u64,
     pub cluster: usize,
     pub issuer: usize,
     pub line: u32,

@@ -2,6 +2,7 @@
 
 use super::access::{shared_target, window, window_base};
 use super::op::*;
+use super::order::Post;
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use crate::isa::Exec;
@@ -482,6 +483,7 @@ impl Machine<'_> {
                     bar.arrived += 32;
                 }
                 let generation = bar.generation + 1;
+                let post = move |cluster| Post::Bar(cluster, at.block, number, generation);
                 let full = bar.arrived >= bar.expected;
                 let over = bar.arrived > bar.expected;
                 warp.tick();
@@ -492,6 +494,7 @@ impl Machine<'_> {
                     bar.last = (bar.any, bar.all, bar.count);
                     bar.released = std::mem::take(&mut bar.clocks);
                 }
+                self.pass(at, warp, post, true);
                 self.report.barrier_waits += u64::from(!arrive);
                 if let Some(before) = mismatch {
                     let what = format!("barrier {number} with {expected} threads; others came with {before}");
@@ -512,6 +515,9 @@ impl Machine<'_> {
                     self.finding(at, Class::Barrier, Some(thread), "`barrier.red` results are not modelled".into());
                     return Err(Stop);
                 }
+                if full {
+                    self.pass(at, warp, post, false);
+                }
                 if full && let Some(cluster) = &self.clusters[at.cluster] {
                     warp.acquire(&cluster.blocks[at.block].bars[number as usize].released, mask);
                 }
@@ -525,6 +531,8 @@ impl Machine<'_> {
                 cluster.arrived += u64::from(warp.lanes.count_ones());
                 cluster.clocks.join(&warp.clocks);
                 warp.tick();
+                let generation = cluster.generation + 1;
+                self.pass(at, warp, |cluster| Post::Cluster(cluster, generation), true);
                 self.settle_cluster(at);
                 Ok(Flow::Next)
             }
@@ -533,10 +541,12 @@ impl Machine<'_> {
                 // The arrival of this warp belongs to the generation that runs or has just ended.
                 let generation = warp.cluster_phase + 1;
                 warp.cluster_phase = generation;
-                if cluster.generation >= generation {
-                    warp.acquire(&cluster.released, mask);
+                if cluster.generation < generation {
+                    return Ok(Flow::Then(Wait::Cluster { generation }));
                 }
-                Ok(if cluster.generation >= generation { Flow::Next } else { Flow::Then(Wait::Cluster { generation }) })
+                warp.acquire(&cluster.released, mask);
+                self.pass(at, warp, |cluster| Post::Cluster(cluster, generation), false);
+                Ok(Flow::Next)
             }
         }
     }

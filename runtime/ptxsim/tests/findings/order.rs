@@ -266,3 +266,38 @@ fn a_race_names_both_ends() {
     assert!(text.contains("byte 0 of `out`") && text.contains("warp 0 of block (1, 0, 0)"), "{text}");
     assert!(text.contains("release of gpu scope"), "{text}");
 }
+
+/// The chain that orders a write and a read by two warps: over a barrier, over a copy's mbarrier, over a flag.
+#[test]
+fn the_chain_between_two_accesses_is_shown() {
+    let line_of = |text: &str, part: &str| text.lines().position(|l| l.contains(part)).expect("a line") as u32 + 5;
+    let explain = |text: &str, from: &str, to: &str, blocks: u32| {
+        let text = body(&text.replace("; ", ";\n"));
+        let lines = (line_of(&text, from), line_of(&text, to));
+        let (report, _) = run(&text, 4096, |l| {
+            l.explain = Some(lines);
+            l.grid = [blocks, 1, 1];
+        });
+        assert_eq!(classes(&report), []);
+        report.order
+    };
+    let text = "st.shared.u32 [%r1], %a; bar.sync 0; xor.b32 %r2, %r1, 128; ld.shared.u32 %r3, [%r2]; st.global.u32 [%o], %r3;";
+    let order = explain(text, "st.shared", "ld.shared", 1);
+    assert_eq!(order.len(), 4, "{order:#?}");
+    assert!(
+        order[0].contains("warp 1 of block (0, 0, 0) accesses") || order[0].contains("warp 0 of block"),
+        "{order:#?}"
+    );
+    assert!(order[1].contains("arrives at barrier 0, its 1. time"), "{order:#?}");
+    assert!(order[2].contains("passes barrier 0, its 1. time"), "{order:#?}");
+    let copy = "add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @%p0 bra GO; mbarrier.init.shared.b64 [%r5], 1; fence.proxy.async;
+        mbarrier.arrive.expect_tx.shared.b64 _, [%r5], 256;
+        cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0], 256, [%r5]; GO: bar.sync 0;
+        W: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra W; ld.shared.u32 %r6, [%r1]; st.global.u32 [%o+1024], %r6;";
+    let order = explain(copy, "cp.async.bulk", "ld.shared", 1);
+    assert!(order.len() == 4 && order[0].contains("a copy accesses"), "{order:#?}");
+    assert!(order[1].contains("a copy arrives at phase 0 of the mbarrier at shared address 512"), "{order:#?}");
+    assert!(order[2].contains("passes phase 0"), "{order:#?}");
+    let order = explain(text, "ld.shared", "st.shared", 1);
+    assert!(order.len() == 1 && order[0].contains("no access"), "{order:#?}");
+}

@@ -5,7 +5,7 @@
 //! released there, so a chain through other writers' values is taken to hold.
 
 use super::clocks::Grid;
-use super::{Clocks, Spot};
+use super::{Clocks, Post, Spot};
 use crate::machine::agents::lanes;
 use crate::machine::op::Order;
 use crate::machine::run::{At, Machine};
@@ -80,6 +80,7 @@ impl Machine<'_> {
             if let Some(near) = flag.narrow.get(&(home, at.block)) {
                 found.narrow = near.clone();
             }
+            self.pass(at, warp, |_| Post::Word(key.0, key.1), false);
             if order.acquire {
                 found.learn(warp, home, 1 << lane);
             } else {
@@ -109,6 +110,7 @@ impl Machine<'_> {
         for lane in lanes(mask) {
             let Some(spot) = self.spot(at, space, addresses[lane as usize]) else { continue };
             let key = self.key(at, spot);
+            self.pass(at, warp, |_| Post::Word(key.0, key.1), true);
             let flag = self.flags.words.entry(key).or_default();
             let near = flag.narrow.entry((home, at.block)).or_default();
             if order.release {

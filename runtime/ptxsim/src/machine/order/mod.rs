@@ -10,10 +10,12 @@
 mod clocks;
 mod memory;
 mod shadow;
+mod trail;
 
 pub use clocks::Clocks;
 pub use memory::{Fences, Flags};
 pub use shadow::{Actor, Issuer, Shadow, WHOLE};
+pub use trail::{Post, Trail, Who};
 
 use super::agents::lanes;
 use super::run::{At, Machine};
@@ -140,10 +142,32 @@ impl Machine<'_> {
             let high = (end - 4 * word).min(4);
             let mask = ((1u8 << high) - 1) & !((1u8 << low) - 1);
             let problem = shadow.word(word as usize).access(&actor, mask);
+            if let Some(trail) = &mut self.trail {
+                let (cluster, at) = match spot {
+                    Spot::Shared(block, _) => (Some(actor.cluster), Spot::Shared(block, 4 * word)),
+                    Spot::Global(index, _) => (None, Spot::Global(index, 4 * word)),
+                };
+                trail.access(cluster, at, (actor.cluster, actor.agent), actor.line, problem.is_none());
+            }
             first = first.or(problem.map(|p| (4 * word, p)));
         }
         if let Some((offset, problem)) = first {
             self.report_order(at, spot, offset, problem, actor, thread);
+        }
+    }
+
+    /// Keeps for `--explain-order` that a warp leaves what it knows somewhere, or picks up what is there.
+    pub(super) fn pass(&mut self, at: At, warp: &Warp, post: impl FnOnce(u32) -> Post, leaves: bool) {
+        if self.trail.is_some() {
+            let cluster = self.cluster_number(at);
+            self.pass_as(at, (cluster, warp.agent), post(cluster), leaves);
+        }
+    }
+
+    /// The same for any agent.
+    pub(super) fn pass_as(&mut self, at: At, who: Who, post: Post, leaves: bool) {
+        if let Some(trail) = &mut self.trail {
+            trail.pass(who, at.line, post, leaves);
         }
     }
 
@@ -192,22 +216,23 @@ impl Machine<'_> {
 
     /// An agent's name in a message.
     fn who(&self, e: &Epoch, home: u32, issuer: Issuer) -> String {
-        let warps = self.warps_of_cluster();
-        let per_block = self.launch.block.iter().product::<u32>().div_ceil(32) as u16;
-        let block = |agent: u16| {
-            let block = self.block_id(e.cluster, u32::from(agent / per_block));
-            format!("block ({}, {}, {})", block[0], block[1], block[2])
-        };
-        let agent = e.agent % warps.max(1);
-        if e.agent >= 2 * warps {
-            "a copy".into()
-        } else if e.agent >= warps {
-            format!("a bulk store of warp {} of {}", agent % per_block, block(agent))
-        } else if e.cluster == home && e.agent == issuer.agent && e.lane < 32 {
-            format!("lane {} of the same warp", e.lane)
-        } else {
-            format!("warp {} of {}", agent % per_block, block(agent))
+        if e.agent < self.warps_of_cluster() && e.cluster == home && e.agent == issuer.agent && e.lane < 32 {
+            return format!("lane {} of the same warp", e.lane);
         }
+        self.name((e.cluster, e.agent))
+    }
+
+    /// An agent's name.
+    pub(super) fn name(&self, (cluster, agent): Who) -> String {
+        let warps = self.warps_of_cluster().max(1);
+        if agent >= 2 * warps {
+            return "a copy".into();
+        }
+        let per_block = self.launch.block.iter().product::<u32>().div_ceil(32) as u16;
+        let (warp, block) = (agent % warps % per_block, u32::from(agent % warps / per_block));
+        let [x, y, z] = self.block_id(cluster, block);
+        let stores = if agent >= warps { "a bulk store of " } else { "" };
+        format!("{stores}warp {warp} of block ({x}, {y}, {z})")
     }
 
     /// An access by the lanes of a warp through the generic proxy.
