@@ -141,6 +141,23 @@ fn bulk_copies_and_reductions_reach_the_other_block() {
     assert_eq!(classes(&report), [Class::Misaligned]);
 }
 
+/// `st.async` and `red.async` belong to the generic proxy: they need no proxy fence after plain writes, bulk copies do.
+#[test]
+fn asynchronous_stores_belong_to_the_generic_proxy() {
+    let unfenced = |send: &str| {
+        let whole = text(512, send).replace("GO: fence.proxy.async;", "GO: fence.mbarrier_init.release.cluster;");
+        classes(&run(&whole, |_| {}).0)
+    };
+    assert_eq!(unfenced(&format!("add.u32 %r9, %rsm, %r2; {ST}.b64 [%r9], %d3, [%rbar];")), []);
+    assert_eq!(unfenced(&format!("{RED}.add.u64 [%rsm], %d3, [%rbar];")), []);
+    let one = "setp.ne.u32 %p3, %a, 0; @%p3 bra DONE;";
+    let to = "shared::cluster.shared::cta.mbarrier::complete_tx::bytes";
+    let copy = format!("{one} cp.async.bulk.{to} [%rsm], [%r4], 512, [%rbar];");
+    assert!(unfenced(&copy).contains(&Class::ProxyOrder), "{:?}", unfenced(&copy));
+    let reduce = format!("{one} cp.reduce.async.bulk.{to}.add.u32 [%rsm], [%r4], 512, [%rbar];");
+    assert!(unfenced(&reduce).contains(&Class::ProxyOrder), "{:?}", unfenced(&reduce));
+}
+
 #[test]
 fn mistakes_with_asynchronous_stores_are_named() {
     // Too few bytes: the barrier never completes.
