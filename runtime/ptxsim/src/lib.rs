@@ -8,5 +8,5 @@ pub mod report;
 pub mod syntax;
 
 pub use device::{Device, LoadError, Module, pack};
-pub use machine::{Launch, tensormap::TensorMap};
+pub use machine::{Launch, im2col::Im2colMap, tensormap::TensorMap};
 pub use report::{Class, Finding, Report};

@@ -10,7 +10,7 @@ mod recording;
 
 use std::{env, error::Error, fs, path::Path};
 
-use recording::{HEADER, maps, matrix, scalar};
+use recording::{HEADER, forms::forms as matrix_forms, maps, scalar};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(directory.join("scalar.bin"), input)?;
 
     let (mut ptx, mut input, mut forms, mut outputs) = (HEADER.to_owned(), vec![], vec![], 0);
-    for (i, form) in matrix::forms().iter().enumerate() {
+    for (i, form) in matrix_forms().iter().enumerate() {
         ptx += &form.ptx(&format!("m{i}"));
         let at = input.len();
         (0..form.trials).flat_map(|t| form.image(t)).for_each(|w| input.extend_from_slice(&w.to_le_bytes()));

@@ -1,7 +1,8 @@
-//! Matrix programs: every type and shape of `wgmma` and `mma.sync`, dense and sparse.
+//! Matrix programs: every type and shape of `wgmma`, `mma.sync` and `wmma`, dense and sparse.
 //!
 //! A block is one trial. Shared memory holds an image of hashed elements (A in the first 8 KiB, B after it); accumulators,
-//! register fragments and metadata are hashed words of each thread.
+//! register fragments and metadata are hashed words of each thread. `wmma` takes A and B from the image and C from the words,
+//! row after row, for where its fragments lie is open.
 
 use super::inputs::{hash, seed};
 
@@ -87,6 +88,7 @@ impl Acc {
 pub struct Form {
     pub opcode: String,
     pub wgmma: bool,
+    pub wmma: bool,
     pub sparse: bool,
     pub m: u32,
     pub n: u32,
@@ -95,7 +97,7 @@ pub struct Form {
     pub a: Elem,
     pub b: Elem,
     pub d: Acc,
-    /// wgmma: A in registers.
+    /// wgmma: A in registers; wmma: unused.
     pub a_regs: bool,
     pub trans_a: bool,
     pub trans_b: bool,
@@ -169,9 +171,14 @@ impl Form {
         if self.wgmma { 128 } else { 32 }
     }
 
+    /// `mma.m8n8k4` on f16: four products in a warp, each of eight threads.
+    pub fn quads(&self) -> bool {
+        !self.wmma && self.m == 8 && self.a == Elem::F16
+    }
+
     /// 32-bit words of the accumulator of a thread.
     pub fn d_words(&self) -> u32 {
-        let elements = self.m * self.n / self.threads();
+        let elements = self.m * self.n / if self.quads() { 8 } else { self.threads() };
         match self.d {
             Acc::F64 => elements * 2,
             Acc::F16 => elements / 2,
@@ -181,7 +188,9 @@ impl Form {
 
     /// 32-bit words of A a thread holds; half of K is stored where A is sparse.
     pub fn a_words(&self) -> u32 {
-        if self.wgmma && !self.a_regs {
+        if self.quads() {
+            2
+        } else if self.wmma || self.wgmma && !self.a_regs {
             0
         } else {
             self.m * self.k / (1 + u32::from(self.sparse)) * self.a.bits() / 32 / self.threads()
@@ -189,12 +198,24 @@ impl Form {
     }
 
     pub fn b_words(&self) -> u32 {
-        if self.wgmma { 0 } else { self.n * self.k * self.b.bits() / 32 / 32 }
+        if self.quads() {
+            2
+        } else if self.wgmma || self.wmma {
+            0
+        } else {
+            self.n * self.k * self.b.bits() / 32 / 32
+        }
     }
 
     /// Bytes of the shared image of a trial.
     pub fn image_bytes(&self) -> u32 {
-        if !self.wgmma { 0 } else { A_BYTES + (self.n * 128).max(16384) }
+        if self.wmma {
+            2 * A_BYTES
+        } else if !self.wgmma {
+            0
+        } else {
+            A_BYTES + (self.n * 128).max(16384)
+        }
     }
 
     /// Words of a thread: accumulators, A, B, metadata.
@@ -213,6 +234,10 @@ impl Form {
 
     /// The shared image of a trial, in words.
     pub fn image(&self, trial: u32) -> Vec<u32> {
+        if self.a == Elem::F64 {
+            let double = |i| element(self.a.fields(), 64, trial, hash(self.seed() ^ u64::from(trial) << 40, i));
+            return (0..self.image_bytes() / 4).map(|i| (double(u64::from(i / 2)) >> (32 * (i & 1))) as u32).collect();
+        }
         (0..self.image_bytes() / 4)
             .map(|i| self.packed(if i < A_BYTES / 4 { self.a } else { self.b }, trial, u64::from(i)))
             .collect()
@@ -268,8 +293,49 @@ impl Form {
         out
     }
 
+    /// The program of a `wmma`: three loads, the product, a store.
+    fn wmma_ptx(&self, name: &str) -> String {
+        let wide = self.a == Elem::F64;
+        let list = |reg: &str, count: u32| {
+            format!("{{{}}}", (0..count).map(|i| format!("{reg}{i}")).collect::<Vec<_>>().join(", "))
+        };
+        let count = |elements: u32| match self.a {
+            Elem::F64 => elements / 32,
+            // Eight registers whatever the shape.
+            Elem::F16 => 8,
+            _ => elements * self.a.bits() / 1024,
+        };
+        let (a, b) = (list("%a", count(self.m * self.k)), list("%b", count(self.n * self.k)));
+        let d = list("%d", if wide { self.d_words() / 2 } else { self.d_words() });
+        let layout = |columns: bool| if columns { "col" } else { "row" };
+        let (la, lb) = (layout(self.trans_a), layout(!self.trans_b));
+        let lead = |turned: bool, rows: u32| if turned { rows } else { self.k };
+        let (shape, bytes) = (format!("m{}n{}k{}", self.m, self.n, self.k), self.image_bytes());
+        let ty = if wide { "f64" } else { "b32" };
+        format!(
+            ".visible .entry {name}(.param .u64 images, .param .u64 words, .param .u64 out)\n{{\n  .reg .b32 %t;\n  .reg .b64 %im, %w, %o;\n  \
+             .reg .{ty} %a<8>, %b<8>, %d<8>;\n  ld.param.u64 %im, [images];\n  ld.param.u64 %w, [words];\n  ld.param.u64 %o, [out];\n  \
+             mov.u32 %t, %ctaid.x;\n  mad.wide.u32 %im, %t, {bytes}, %im;\n  mad.wide.u32 %w, %t, {c}, %w;\n  mad.wide.u32 %o, %t, {c}, %o;\n  \
+             wmma.load.a.sync.aligned.{la}.{shape}.global.{at} {a}, [%im], {sa};\n  \
+             wmma.load.b.sync.aligned.{lb}.{shape}.global.{bt} {b}, [%im+{A_BYTES}], {sb};\n  \
+             wmma.load.c.sync.aligned.row.{shape}.global.{ct} {d}, [%w], {n};\n  {op} {d}, {a}, {b}, {d};\n  \
+             wmma.store.d.sync.aligned.row.{shape}.global.{ct} [%o], {d}, {n};\n  ret;\n}}\n\n",
+            c = 128 * self.d_words(),
+            at = self.a.name(),
+            bt = self.b.name(),
+            ct = self.d.name(),
+            sa = lead(self.trans_a, self.m),
+            sb = lead(self.trans_b, self.n),
+            n = self.n,
+            op = self.opcode,
+        )
+    }
+
     /// The program: kernel parameters are the images, the thread words and the outputs.
     pub fn ptx(&self, name: &str) -> String {
+        if self.wmma {
+            return self.wmma_ptx(name);
+        }
         let (nd, na, nb) = (self.d_words(), self.a_words(), self.b_words());
         let wide = self.d == Acc::F64;
         let mut s = format!(
@@ -366,191 +432,4 @@ impl Form {
         }
         s + "  ret;\n}\n\n"
     }
-}
-
-/// Descriptor bits (PTX ISA, "Matrix-descriptor format"): swizzle code, leading and stride byte offsets.
-pub fn descriptor(swizzle: u64, leading: u64, stride: u64) -> u64 {
-    swizzle << 62 | (stride >> 4) << 32 | (leading >> 4) << 16
-}
-
-/// Every matrix program, in the order of the recording.
-pub fn forms() -> Vec<Form> {
-    let mut out = wgmma_forms();
-    out.extend(mma_forms());
-    out
-}
-
-fn wgmma_forms() -> Vec<Form> {
-    use Elem::*;
-    let pairs8 = [(E4m3, E4m3), (E4m3, E5m2), (E5m2, E4m3), (E5m2, E5m2)];
-    let pairs_int = [(S8, S8), (S8, U8), (U8, S8), (U8, U8)];
-    let mut types = vec![(F16, F16, Acc::F32), (F16, F16, Acc::F16), (Bf16, Bf16, Acc::F32), (Tf32, Tf32, Acc::F32)];
-    types.extend(pairs8.iter().flat_map(|&(a, b)| [(a, b, Acc::F32), (a, b, Acc::F16)]));
-    types.extend(pairs_int.iter().map(|&(a, b)| (a, b, Acc::S32)));
-    types.push((B1, B1, Acc::S32));
-    let make = |a: Elem, b: Elem, d: Acc, sparse: bool, n: u32| {
-        let k = 256 / a.bits() * (1 + u32::from(sparse));
-        let sp = if sparse { ".sp" } else { "" };
-        let pop = if a == B1 { ".and.popc" } else { "" };
-        let types = if a == B1 { format!("s32.b1.b1{pop}") } else { format!("{}.{}.{}", d.name(), a.name(), b.name()) };
-        Form {
-            opcode: format!("wgmma.mma_async{sp}.sync.aligned.m64n{n}k{k}.{types}"),
-            wgmma: true,
-            sparse,
-            m: 64,
-            n,
-            k,
-            a,
-            b,
-            d,
-            a_regs: false,
-            trans_a: false,
-            trans_b: false,
-            selector: 0,
-            desc_a: descriptor(1, 16, 1024),
-            desc_b: descriptor(1, 16, 1024),
-            scale_d: true,
-            negate_a: false,
-            negate_b: false,
-            trials: 8,
-        }
-    };
-    let mut out = vec![];
-    for sparse in [false, true] {
-        for &(a, b, d) in &types {
-            if sparse && a == B1 {
-                continue;
-            }
-            let form = make(a, b, d, sparse, 32);
-            out.push(form.clone());
-            out.push(Form { a_regs: true, trials: 2, ..form.clone() });
-            if sparse && a.bits() > 8 {
-                out.push(Form { selector: 1, ..form.clone() });
-            }
-            if d == Acc::S32 && a != B1 {
-                out.push(Form { opcode: format!("{}.satfinite", form.opcode), trials: 4, ..form });
-            }
-        }
-    }
-    for n in [8, 24, 64, 256] {
-        for (a, d) in [(Bf16, Acc::F32), (F16, Acc::F16), (E4m3, Acc::F32), (S8, Acc::S32)] {
-            for sparse in [false, true] {
-                out.push(Form { trials: if n == 256 { 1 } else { 3 }, ..make(a, a, d, sparse, n) });
-            }
-        }
-    }
-    let bf = make(Bf16, Bf16, Acc::F32, false, 64);
-    let small = Form { trials: 2, ..bf };
-    out.push(Form { scale_d: false, ..small.clone() });
-    out.push(Form { negate_a: true, ..small.clone() });
-    out.push(Form { negate_b: true, ..small.clone() });
-    // Layouts: K-major in every swizzle and at every 32-byte step of a 128-byte row, then MN-major.
-    for (code, leading, stride) in [(0, 128, 256), (0, 1024, 128), (3, 16, 256), (2, 16, 512)] {
-        out.push(Form {
-            desc_a: descriptor(code, leading, stride),
-            desc_b: descriptor(code, leading, stride),
-            ..small.clone()
-        });
-    }
-    for step in 1..4 {
-        out.push(Form { desc_a: small.desc_a + 2 * step, desc_b: small.desc_b + 2 * step, ..small.clone() });
-    }
-    out.push(Form { desc_a: descriptor(2, 16, 512) + 2, desc_b: descriptor(2, 16, 512) + 2, ..small.clone() });
-    for sparse in [false, true] {
-        let base = Form { trials: 1, ..make(Bf16, Bf16, Acc::F32, sparse, 128) };
-        // (swizzle, leading, stride): leading steps between repeats along MN, stride between groups of 8 along K, or the
-        // other way round without swizzle.
-        for (code, leading, stride) in
-            [(1, 2048, 1024), (1, 4096, 1024), (2, 1024, 512), (3, 512, 256), (0, 128, 1024), (0, 1024, 128)]
-        {
-            let desc = descriptor(code, leading, stride);
-            for (trans_a, trans_b) in [(true, false), (false, true), (true, true)] {
-                let form = Form { trans_a, trans_b, ..base.clone() };
-                let desc_a = if trans_a { desc } else { form.desc_a };
-                let desc_b = if trans_b { desc } else { form.desc_b };
-                out.push(Form { desc_a, desc_b, ..form });
-            }
-        }
-    }
-    out
-}
-
-fn mma_forms() -> Vec<Form> {
-    use Elem::*;
-    let mut out = vec![];
-    let mut add = |sparse: bool, (m, n, k): (u32, u32, u32), d: Acc, a: Elem, b: Elem, selectors: u32, extra: &str| {
-        for selector in 0..selectors {
-            let sp = if sparse { ".sp::ordered_metadata" } else { "" };
-            let (sat, op) = if extra == ".satfinite" { (extra, "") } else { ("", extra) };
-            out.push(Form {
-                opcode: format!(
-                    "mma{sp}.sync.aligned.m{m}n{n}k{k}.row.col{sat}.{0}.{1}.{2}.{0}{op}",
-                    d.name(),
-                    a.name(),
-                    b.name()
-                ),
-                wgmma: false,
-                sparse,
-                m,
-                n,
-                k,
-                a,
-                b,
-                d,
-                a_regs: true,
-                trans_a: false,
-                trans_b: false,
-                selector,
-                desc_a: 0,
-                desc_b: 0,
-                scale_d: true,
-                negate_a: false,
-                negate_b: false,
-                trials: 16,
-            });
-        }
-    };
-    for k in [8, 16] {
-        add(false, (16, 8, k), Acc::F32, F16, F16, 1, "");
-        add(false, (16, 8, k), Acc::F16, F16, F16, 1, "");
-        add(false, (16, 8, k), Acc::F32, Bf16, Bf16, 1, "");
-        add(false, (16, 8, k / 2), Acc::F32, Tf32, Tf32, 1, "");
-    }
-    add(false, (8, 8, 4), Acc::F64, F64, F64, 1, "");
-    for k in [4, 8, 16] {
-        add(false, (16, 8, k), Acc::F64, F64, F64, 1, "");
-    }
-    for (a, b) in [(E4m3, E4m3), (E4m3, E5m2), (E5m2, E4m3), (E5m2, E5m2)] {
-        for d in [Acc::F32, Acc::F16] {
-            add(false, (16, 8, 32), d, a, b, 1, "");
-            add(false, (16, 8, 16), d, a, b, 1, "");
-        }
-        add(true, (16, 8, 64), Acc::F32, a, b, 1, "");
-    }
-    for (a, b) in [(S8, S8), (S8, U8), (U8, S8), (U8, U8)] {
-        for extra in ["", ".satfinite"] {
-            for shape in [(8, 8, 16), (16, 8, 16), (16, 8, 32)] {
-                add(false, shape, Acc::S32, a, b, 1, extra);
-            }
-            add(true, (16, 8, 32), Acc::S32, a, b, 2, extra);
-            add(true, (16, 8, 64), Acc::S32, a, b, 1, extra);
-        }
-    }
-    for (a, b) in [(S4, S4), (S4, U4), (U4, S4), (U4, U4)] {
-        for shape in [(8, 8, 32), (16, 8, 32), (16, 8, 64)] {
-            add(false, shape, Acc::S32, a, b, 1, "");
-        }
-    }
-    for op in [".xor.popc", ".and.popc"] {
-        for shape in [(8, 8, 128), (16, 8, 128), (16, 8, 256)] {
-            add(false, shape, Acc::S32, B1, B1, 1, op);
-        }
-    }
-    for (d, e) in [(Acc::F32, F16), (Acc::F16, F16), (Acc::F32, Bf16)] {
-        add(true, (16, 8, 16), d, e, e, 4, "");
-        add(true, (16, 8, 32), d, e, e, 2, "");
-    }
-    add(true, (16, 8, 8), Acc::F32, Tf32, Tf32, 4, "");
-    add(true, (16, 8, 16), Acc::F32, Tf32, Tf32, 2, "");
-    out
 }

@@ -4,6 +4,7 @@
 //! [`scalar::Row`], [`matrix::Form`] and [`maps::Case`].
 #![allow(dead_code, reason = "the example and the test each use their half")]
 
+pub mod forms;
 pub mod inputs;
 pub mod maps;
 pub mod matrix;

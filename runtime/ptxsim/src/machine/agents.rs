@@ -4,18 +4,34 @@
 //! late as the program allows, or at a random moment. Bulk stores read their source when their group is waited for.
 
 use super::access::{combine, shared_target, window};
+use super::im2col::Map;
 use super::op::*;
 use super::order::{Actor, Clocks, Issuer, Post, Spot, WHOLE};
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use super::step::{barrier_address, read};
-use super::tensormap::TensorMap;
 use crate::memory::DEFINED;
 use crate::report::Class;
 use crate::syntax::Space;
 
+/// How a write that completes on an mbarrier reaches shared memory.
+#[derive(Clone, Copy)]
+pub(super) struct Way {
+    /// Through the async proxy.
+    pub asynchronous: bool,
+    /// Atomic.
+    pub strong: bool,
+}
+
 impl Machine<'_> {
-    fn barrier_of(&mut self, at: At, warp: &Warp, space: Space, address: u64, lane: u32) -> Result<(usize, u64), Stop> {
+    pub(super) fn barrier_of(
+        &mut self,
+        at: At,
+        warp: &Warp,
+        space: Space,
+        address: u64,
+        lane: u32,
+    ) -> Result<(usize, u64), Stop> {
         let found = barrier_address(at, space, address);
         let exists = found.is_some_and(|(b, a)| {
             a % 8 == 0
@@ -30,12 +46,12 @@ impl Machine<'_> {
         }
     }
 
-    fn mbarrier(&mut self, cluster: usize, place: (usize, u64)) -> Option<&mut Mbarrier> {
+    pub(super) fn mbarrier(&mut self, cluster: usize, place: (usize, u64)) -> Option<&mut Mbarrier> {
         self.clusters[cluster].as_mut()?.blocks.get_mut(place.0)?.mbarriers.get_mut(&place.1)
     }
 
     /// A finding if there is no initialised barrier at a place.
-    fn live_barrier(&mut self, at: At, thread: u32, place: (usize, u64)) -> Result<(), Stop> {
+    pub(super) fn live_barrier(&mut self, at: At, thread: u32, place: (usize, u64)) -> Result<(), Stop> {
         if self.mbarrier(at.cluster, place).is_some() {
             return Ok(());
         }
@@ -48,7 +64,7 @@ impl Machine<'_> {
     }
 
     /// A finding if the barrier's initialisation is not ordered before its use.
-    fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+    pub(super) fn after_birth(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
         if !self.launch.order {
             return;
         }
@@ -64,7 +80,7 @@ impl Machine<'_> {
     }
 
     /// A finding if a copy completes on a barrier whose initialisation the async proxy may not see.
-    fn visible_barrier(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
+    pub(super) fn visible_barrier(&mut self, at: At, warp: &Warp, place: (usize, u64), thread: u32) {
         self.after_birth(at, warp, place, thread);
         let home = self.cluster_number(at);
         let Some(bar) = self.mbarrier(at.cluster, place) else { return };
@@ -81,7 +97,14 @@ impl Machine<'_> {
         }
     }
 
-    fn change(&mut self, at: At, thread: u32, place: (usize, u64), arrivals: i64, bytes: i64) -> Result<u64, Stop> {
+    pub(super) fn change(
+        &mut self,
+        at: At,
+        thread: u32,
+        place: (usize, u64),
+        arrivals: i64,
+        bytes: i64,
+    ) -> Result<u64, Stop> {
         self.live_barrier(at, thread, place)?;
         let Some(bar) = self.mbarrier(at.cluster, place) else { return Err(Stop) };
         let phase = bar.phase;
@@ -296,7 +319,7 @@ impl Machine<'_> {
                     left &= !same;
                 }
             }
-            Op::BulkLoad { dst, src, size, barrier, multicast, from_shared } => {
+            Op::BulkLoad { dst, src, size, barrier, multicast, from_shared, reduce } => {
                 let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
                 let bars = self.addresses(at, warp, *barrier, mask);
                 for lane in lanes(mask) {
@@ -325,12 +348,15 @@ impl Machine<'_> {
                         if self.bytes_at(at.cluster, Ok((dst_block, offset)), size as usize).is_none() {
                             return Err(self.bad_access(at, warp, Space::Shared, d, size as usize, lane));
                         }
-                        self.poison(at.cluster, (dst_block, offset), size as usize);
+                        if reduce.is_none() {
+                            self.poison(at.cluster, (dst_block, offset), size as usize);
+                        }
                         let src = match source {
                             Ok((block, a)) => Ok((block as u64) << 32 | a),
                             Err(a) => Err(a),
                         };
-                        let what = Pending::Linear { dst_block, dst: offset, src, size, barrier: place };
+                        let what =
+                            Pending::Linear { dst_block, dst: offset, src, size, barrier: place, reduce: *reduce };
                         self.queue(at, warp, lane as u8, what);
                     }
                 }
@@ -392,43 +418,10 @@ impl Machine<'_> {
                     warp.clocks.advance(agent, warp.stored);
                 }
             }
+            Op::BulkPrefetch { src, size } => self.prefetch(at, warp, *src, *size, mask)?,
+            Op::AsyncStore(store) => self.async_store(at, warp, store, mask)?,
             Op::Tensor(t) => self.tensor(at, warp, t, mask)?,
-            Op::TensormapReplace { space, addr, field, index, value } => {
-                let addresses = self.addresses(at, warp, *addr, mask);
-                let (values, _) = read(warp, *value);
-                let mut failure = None;
-                let mut old = [[0u8; 128]; 32];
-                // 128 bytes at once: read, change, write back.
-                self.each_lane(at, warp, *space, &addresses, 128, mask, |region, offset, lane| {
-                    old[lane].copy_from_slice(&region.data[offset..offset + 128]);
-                    match TensorMap::replace(&old[lane], field, *index, values[lane]) {
-                        Ok(bytes) => {
-                            region.data[offset..offset + 128].copy_from_slice(&bytes);
-                            region.state[offset..offset + 128].fill(DEFINED);
-                        }
-                        Err(e) => failure = Some((lane as u32, e)),
-                    }
-                })?;
-                if let Some((lane, e)) = failure {
-                    self.finding(at, Class::TensorMap, Some(thread(lane)), e);
-                    return Err(Stop);
-                }
-                self.activity += 1;
-            }
-            Op::TensormapCopy { dst, src } => {
-                let to = self.addresses(at, warp, *dst, mask);
-                let from = self.addresses(at, warp, *src, mask);
-                let lane = mask.trailing_zeros();
-                let mut bytes = [0u8; 128];
-                self.each_lane(at, warp, Space::Shared, &from, 128, 1 << lane, |region, offset, _| {
-                    bytes.copy_from_slice(&region.data[offset..offset + 128]);
-                })?;
-                self.each_lane(at, warp, Space::Global, &to, 128, 1 << lane, |region, offset, _| {
-                    region.data[offset..offset + 128].copy_from_slice(&bytes);
-                    region.state[offset..offset + 128].fill(DEFINED);
-                })?;
-                self.activity += 1;
-            }
+            Op::TensormapReplace { .. } | Op::TensormapCopy { .. } => self.change_map(at, warp, op, mask)?,
             _ => {
                 self.finding(at, Class::Trap, None, "this operation is decoded but the machine does not run it".into());
                 return Err(Stop);
@@ -449,7 +442,7 @@ impl Machine<'_> {
     }
 
     /// Marks bytes that a copy will write: what reads them before its completion sees undefined bytes.
-    fn poison(&mut self, cluster: usize, place: (usize, u64), len: usize) {
+    pub(super) fn poison(&mut self, cluster: usize, place: (usize, u64), len: usize) {
         if let Some((region, offset)) = self.bytes_at(cluster, Ok(place), len) {
             region.state[offset..offset + len].fill(0);
         }
@@ -467,27 +460,30 @@ impl Machine<'_> {
             self.each_lane(at, warp, space, &maps, 128, 1 << lane, |region, offset, _| {
                 bytes.copy_from_slice(&region.data[offset..offset + 128]);
             })?;
-            let map = match TensorMap::decode(&bytes) {
+            let mut coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
+            // im2col offsets, 16 bits each, lie behind them.
+            coordinates.extend(t.offsets.iter().map(|o| (warp.r[*o as usize][l] & 0xffff) as i32));
+            let rank = t.coordinates.len();
+            let usable = Map::decode(&bytes).and_then(|map| {
+                map.check_use(t.mode, rank, &coordinates)?;
+                map.check_reduction(t.kind)?;
+                Ok(map)
+            });
+            let map = match usable {
                 Ok(map) => map,
                 Err(e) => {
                     self.finding(at, Class::TensorMap, Some(thread), e);
                     return Err(Stop);
                 }
             };
-            if map.dims.len() != t.coordinates.len() {
-                let what = format!("{} coordinates for a tensor map of rank {}", t.coordinates.len(), map.dims.len());
-                self.finding(at, Class::TensorMap, Some(thread), what);
-                return Err(Stop);
-            }
-            let coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
             let address = shared[l] & 0xffff_ffff;
-            let align = map.shared_alignment();
+            let align = map.tensor().shared_alignment();
             if (address & 0xff_ffff) % align != 0 {
                 let what = format!("shared address {address} of a tensor copy; multiples of {align} are needed");
                 self.finding(at, Class::Misaligned, Some(thread), what);
                 return Err(Stop);
             }
-            let count = map.box_bytes();
+            let count = map.bytes();
             match t.kind {
                 TensorKind::Load => {
                     let Some(bars) = bars else { return Err(Stop) };
@@ -534,7 +530,13 @@ impl Machine<'_> {
         let at = At { cluster: operation.cluster, block: operation.issuer, line: operation.line, pc: 0 };
         self.activity += 1;
         match &operation.what {
-            Pending::Linear { dst_block, dst, src, size, barrier } => {
+            Pending::Write(write) => self.finish_write(at, &operation, write)?,
+            Pending::Linear { dst_block, dst, src, size, barrier, reduce: Some(how) } => {
+                let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
+                self.reduce_shared(at, &operation, *barrier, place, (*dst_block, *dst), *size as usize, *how);
+                self.change(at, 0, *barrier, 0, -i64::from(*size))?;
+            }
+            Pending::Linear { dst_block, dst, src, size, barrier, reduce: None } => {
                 let (dst_block, dst, size, barrier) = (*dst_block, *dst, *size, *barrier);
                 let place = src.map(|s| ((s >> 32) as usize, s & 0xffff_ffff));
                 let copied = self.bytes_at(at.cluster, place, size as usize).map(|(region, offset)| {
@@ -557,14 +559,15 @@ impl Machine<'_> {
             }
             Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
                 let (dst_block, dst, count, barrier) = (*dst_block, *dst, *count, *barrier);
-                let map = TensorMap::decode(map).map_err(|_| Stop)?;
+                let map = Map::decode(map).map_err(|_| Stop)?;
+                let tensor = map.tensor();
                 let mut runs = Runs::default();
-                let mut data = vec![0u8; count as usize];
+                let mut data = vec![tensor.fill(); count as usize];
                 let mut state = vec![DEFINED; count as usize];
-                let size = map.element as usize;
+                let size = tensor.element as usize;
                 let mut bad = None;
                 map.each_element(coordinates, |offset, address| {
-                    let to = map.swizzled(dst, offset) as usize - dst as usize;
+                    let to = tensor.swizzled(dst, offset) as usize - dst as usize;
                     let Some(address) = address else { return };
                     runs.add(address, size as u64);
                     match self.global.find(address, size) {
@@ -616,7 +619,7 @@ impl Machine<'_> {
     }
 
     /// Queues an asynchronous operation of a lane.
-    fn queue(&mut self, at: At, warp: &mut Warp, lane: u8, what: Pending) {
+    pub(super) fn queue(&mut self, at: At, warp: &mut Warp, lane: u8, what: Pending) {
         let number = self.queued;
         self.queued += 1;
         self.pass(at, warp, |_| Post::Copy(number), true);
@@ -647,7 +650,20 @@ impl Machine<'_> {
         operation: &PendingOperation,
         barrier: (usize, u64),
         reads: impl IntoIterator<Item = (Spot, u64)>,
+        target: (Spot, u64),
+    ) {
+        self.landed_by(at, operation, barrier, reads, target, Way { asynchronous: true, strong: false });
+    }
+
+    /// The same for what goes through the generic proxy, and for atomic operations.
+    pub(super) fn landed_by(
+        &mut self,
+        at: At,
+        operation: &PendingOperation,
+        barrier: (usize, u64),
+        reads: impl IntoIterator<Item = (Spot, u64)>,
         (target, len): (Spot, u64),
+        way: Way,
     ) {
         if !self.launch.order {
             return;
@@ -665,12 +681,12 @@ impl Machine<'_> {
             issuer: operation.origin,
             clocks: &operation.clocks,
             write: true,
-            asynchronous: true,
-            strong: false,
+            asynchronous: way.asynchronous,
+            strong: way.strong,
             line: at.line,
         };
         for (spot, len) in reads {
-            self.touch(at, spot, len, Actor { write: false, ..write }, None);
+            self.touch(at, spot, len, Actor { write: false, strong: false, ..write }, None);
         }
         self.touch(at, target, len, write, None);
         self.pass_as(at, (cluster, agent), Post::Phase(cluster, barrier.0, barrier.1, phase), true);
@@ -734,9 +750,7 @@ impl Machine<'_> {
     fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
         let (src, len) = match &s.store {
             BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
-            BulkStore::Tensor { map, src, .. } => {
-                (*src, TensorMap::decode(map).map_or(0, |m| u64::from(m.box_bytes())))
-            }
+            BulkStore::Tensor { map, src, .. } => (*src, Map::decode(map).map_or(0, |m| u64::from(m.bytes()))),
         };
         let (block, offset) = shared_target(at, src);
         let at = At { line: s.line, ..at };
@@ -810,8 +824,8 @@ impl Machine<'_> {
                 region.state[offset..offset + size as usize].fill(DEFINED);
             }
             BulkStore::Tensor { map, coordinates, src, reduce } => {
-                let map = TensorMap::decode(map).map_err(|_| Stop)?;
-                let count = map.box_bytes() as usize;
+                let map = Map::decode(map).map_err(|_| Stop)?;
+                let (tensor, count) = (map.tensor(), map.bytes() as usize);
                 let mut runs = Runs::default();
                 let (block, start) = shared_target(at, *src);
                 let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
@@ -819,11 +833,11 @@ impl Machine<'_> {
                 };
                 let data = region.data[offset..offset + count].to_vec();
                 let state = region.state[offset..offset + count].to_vec();
-                let size = map.element as usize;
+                let size = tensor.element as usize;
                 let (mut bad, mut undefined) = (None, false);
-                let ty = map.scalar();
+                let ty = tensor.scalar();
                 map.each_element(coordinates, |offset, address| {
-                    let from = (map.swizzled(start, offset) - start) as usize;
+                    let from = (tensor.swizzled(start, offset) - start) as usize;
                     let Some(address) = address else { return };
                     runs.add(address, size as u64);
                     undefined |= state[from..from + size].contains(&0);

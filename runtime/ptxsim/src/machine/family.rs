@@ -115,21 +115,9 @@ pub(super) fn numbers(text: &str) -> Option<[u32; 3]> {
     Some([m.parse().ok()?, n.parse().ok()?, k.parse().ok()?])
 }
 
-pub(super) fn elem(name: &str) -> Option<Elem> {
-    Some(match name {
-        "f16" => Elem::F16,
-        "bf16" => Elem::Bf16,
-        "tf32" => Elem::Tf32,
-        "e4m3" => Elem::E4m3,
-        "e5m2" => Elem::E5m2,
-        "s8" => Elem::S8,
-        "u8" => Elem::U8,
-        _ => return None,
-    })
-}
-
 pub(super) fn acc(name: &str) -> Option<Acc> {
     Some(match name {
+        "f64" => Acc::F64,
         "f32" => Acc::F32,
         "f16" => Acc::F16,
         "s32" => Acc::S32,
@@ -203,6 +191,8 @@ impl Decoder<'_> {
         let m = Mods(&parts[1..]);
         match parts[0] {
             "ld" | "ldu" => self.load(i, m),
+            "st" if m.0.first() == Some(&"async") => self.async_store(i, Mods(&m.0[1..])),
+            "red" if m.0.first() == Some(&"async") => self.async_reduce(i, Mods(&m.0[1..])),
             "st" => self.store(i, m),
             "atom" | "red" => self.atomic(i, m, parts[0] == "red"),
             "cvta" => self.cvta(i, m),
@@ -215,9 +205,11 @@ impl Decoder<'_> {
             "cp" => self.copy(i, m),
             "ldmatrix" | "stmatrix" => self.matrix_move(i, parts[0], m),
             "mma" => self.mma(i, m),
+            "wmma" => self.wmma(i, m),
             "wgmma" => self.wgmma(i, m),
             "setmaxnreg" => self.setmaxnreg(i, m),
             "tensormap" => self.tensormap(i, m),
+            "multimem" => Err("`multimem` works on multicast memory of several devices, which is not simulated".into()),
             _ => Err("there is no such instruction for sm_90a, or it is not supported".into()),
         }
     }
@@ -540,108 +532,6 @@ impl Decoder<'_> {
             }),
         };
         Ok(Op::CpAsync { dst, src, size, bytes })
-    }
-
-    pub(super) fn bulk(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
-        if m.eat("commit_group") {
-            m.done()?;
-            return Ok(Op::BulkCommit);
-        }
-        if m.eat("wait_group") {
-            let read = m.eat("read");
-            m.done()?;
-            return Ok(Op::BulkWait { pending: int(&self.operands(i, 1, 1)?[0])?, read });
-        }
-        if m.eat("prefetch") {
-            return Ok(Op::Prefetch);
-        }
-        if m.eat("tensor") {
-            return self.tensor(i, m, reduce);
-        }
-        let to = m.need(SPACES)?;
-        let from = m.need(SPACES)?;
-        match (to, from) {
-            (Space::Shared, _) if !reduce => {
-                m.need(&[("mbarrier::complete_tx::bytes", ())])?;
-                let multicast = m.eat("multicast::cluster");
-                cache(&mut m);
-                m.done()?;
-                let o = self.operands(i, 4, 6)?;
-                let multicast = if multicast { Some(self.r(o.get(4).ok_or("a mask is expected")?)?) } else { None };
-                Ok(Op::BulkLoad {
-                    dst: self.addr(&o[0])?.0,
-                    src: self.addr(&o[1])?.0,
-                    size: self.r(&o[2])?,
-                    barrier: self.addr(&o[3])?.0,
-                    multicast,
-                    from_shared: from == Space::Shared,
-                })
-            }
-            (Space::Global, Space::Shared) => {
-                m.need(&[("bulk_group", ())])?;
-                cache(&mut m);
-                let reduce = if reduce {
-                    let op = m.need(ATOM_OPS)?;
-                    m.eat("noftz");
-                    Some((op, m.need(SCALARS)?))
-                } else {
-                    None
-                };
-                m.done()?;
-                let o = self.operands(i, 3, 4)?;
-                Ok(Op::BulkStore { dst: self.addr(&o[0])?.0, src: self.addr(&o[1])?.0, size: self.r(&o[2])?, reduce })
-            }
-            _ => Err("a bulk copy between these spaces is not supported".into()),
-        }
-    }
-
-    pub(super) fn tensor(&mut self, i: &Instruction, mut m: Mods, reduce: bool) -> Result<Op> {
-        let rank = m.need(&[("1d", 1), ("2d", 2), ("3d", 3), ("4d", 4), ("5d", 5)])?;
-        let to = m.need(SPACES)?;
-        let from = m.need(SPACES)?;
-        let map_of = |d: &mut Self, o: &Operand| -> Result<(Addr, Vec<u32>)> {
-            let Operand::Address { base, offset, coordinates } = o else {
-                return Err("a tensor map and coordinates are expected".into());
-            };
-            if coordinates.len() != rank {
-                return Err(format!("{rank} coordinates are expected, not {}", coordinates.len()));
-            }
-            let (map, _) = d.addr_of(base, *offset)?;
-            Ok((map, coordinates.iter().map(|c| d.r(c)).collect::<Result<Vec<_>>>()?))
-        };
-        match (to, from) {
-            (Space::Shared, Space::Global) => {
-                m.eat("tile");
-                m.need(&[("mbarrier::complete_tx::bytes", ())])?;
-                let multicast = m.eat("multicast::cluster");
-                cache(&mut m);
-                m.done()?;
-                let o = self.operands(i, 3, 5)?;
-                let (map, coordinates) = map_of(self, &o[1])?;
-                let multicast = if multicast { Some(self.r(o.get(3).ok_or("a mask is expected")?)?) } else { None };
-                let (shared, barrier) = (self.addr(&o[0])?.0, Some(self.addr(&o[2])?.0));
-                Ok(Op::Tensor(Box::new(Tensor {
-                    kind: TensorKind::Load,
-                    map,
-                    coordinates,
-                    shared,
-                    barrier,
-                    multicast,
-                })))
-            }
-            (Space::Global, Space::Shared) => {
-                let kind = if reduce { TensorKind::Reduce(m.need(ATOM_OPS)?) } else { TensorKind::Store };
-                m.eat("tile");
-                m.need(&[("bulk_group", ())])?;
-                cache(&mut m);
-                m.done()?;
-                let o = self.operands(i, 2, 3)?;
-                let (map, coordinates) = map_of(self, &o[0])?;
-                let shared = self.addr(&o[1])?.0;
-                Ok(Op::Tensor(Box::new(Tensor { kind, map, coordinates, shared, barrier: None, multicast: None })))
-            }
-            _ => Err("a tensor copy between these spaces is not supported".into()),
-        }
     }
 }
 

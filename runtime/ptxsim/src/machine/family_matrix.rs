@@ -5,6 +5,7 @@
 use super::decode::{Decoder, Result};
 use super::family::*;
 use super::op::*;
+use super::shapes;
 use crate::syntax::{Instruction, Operand};
 
 impl Decoder<'_> {
@@ -14,7 +15,8 @@ impl Decoder<'_> {
         m.need(&[("m8n8", ())])?;
         let n = m.need(&[("x1", 1), ("x2", 2), ("x4", 4)])?;
         let trans = m.eat("trans");
-        let said = m.one_of(SHARED);
+        // Of the own block only.
+        let said = m.one_of(&SHARED[..2]);
         m.need(&[("b16", ())])?;
         m.done()?;
         let o = self.operands(i, 2, 2)?;
@@ -31,50 +33,6 @@ impl Decoder<'_> {
         } else {
             Op::Stmatrix { src: list, trans, space, addr }
         })
-    }
-
-    pub(super) fn mma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
-        m.need(&[("sync", ())])?;
-        m.need(&[("aligned", ())])?;
-        let shape = m.next().unwrap_or("");
-        let [rows, n, k] = numbers(shape).ok_or("a shape is expected")?;
-        m.need(&[("row", ())])?;
-        m.need(&[("col", ())])?;
-        let mut types = [""; 4];
-        for t in &mut types {
-            *t = m.next().unwrap_or("");
-        }
-        m.done()?;
-        let unknown = || format!("`mma` of shape {shape} and types {types:?} is not supported");
-        let (d_acc, a) = (acc(types[0]).ok_or_else(unknown)?, elem(types[1]).ok_or_else(unknown)?);
-        let (b, c_acc) = (elem(types[2]).ok_or_else(unknown)?, acc(types[3]).ok_or_else(unknown)?);
-        if rows != 16 || n != 8 || !matches!(k * a.bytes(), 16 | 32) || a.bytes() != b.bytes() {
-            return Err(unknown());
-        }
-        let o = self.operands(i, 4, 4)?;
-        let mma = Mma {
-            m: rows,
-            n,
-            k,
-            acc: c_acc,
-            d_acc,
-            a,
-            b,
-            dr: self.dst_regs(&o[0])?,
-            ar: self.regs(&o[1])?,
-            br: self.regs(&o[2])?,
-            cr: self.regs(&o[3])?,
-        };
-        let (na, nb) = (k * a.bytes() / 8, k * b.bytes() / 16);
-        let nc = |acc| if acc == Acc::F16 { 2 } else { 4 };
-        if mma.ar.len() as u32 != na
-            || mma.br.len() as u32 != nb
-            || mma.cr.len() != nc(c_acc)
-            || mma.dr.len() != nc(d_acc)
-        {
-            return Err("a wrong number of registers".into());
-        }
-        Ok(Op::Mma(Box::new(mma)))
     }
 
     pub(super) fn wgmma(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
@@ -104,15 +62,17 @@ impl Decoder<'_> {
         for t in &mut types {
             *t = m.next().unwrap_or("");
         }
-        let saturate = m.eat("satfinite");
-        m.done()?;
         let unknown = || format!("`wgmma` of shape {shape} and types {types:?} does not exist");
         let d_acc = acc(types[0]).ok_or_else(unknown)?;
-        let (a, b) = (elem(types[1]).ok_or_else(unknown)?, elem(types[2]).ok_or_else(unknown)?);
-        let span = if sparse { 64 } else { 32 };
-        if rows != 64 || n % 8 != 0 || !(8..=256).contains(&n) || k * a.bytes() != span || a.bytes() != b.bytes() {
-            return Err(unknown());
+        let (a, b) = (Elem::parse(types[1]).ok_or_else(unknown)?, Elem::parse(types[2]).ok_or_else(unknown)?);
+        let selectors = shapes::wgmma(a, b, d_acc, [rows, n, k], sparse).ok_or_else(unknown)?;
+        let integer = d_acc == Acc::S32;
+        if a == Elem::B1 {
+            m.need(&[("and", ())])?;
+            m.need(&[("popc", ())])?;
         }
+        let saturate = integer && a != Elem::B1 && m.eat("satfinite");
+        m.done()?;
         let o = &i.operands;
         let least = if sparse { 6 } else { 4 };
         self.operands(i, least, 12)?;
@@ -132,7 +92,11 @@ impl Decoder<'_> {
         let mut at = 3;
         let meta = if sparse {
             at = 5;
-            Some((self.r(&o[3])?, int(&o[4])?))
+            let selector = int(&o[4])?;
+            if selector >= selectors {
+                return Err(format!("a sparsity selector of {selector}; 0 to {} are possible", selectors - 1));
+            }
+            Some((self.r(&o[3])?, selector))
         } else {
             None
         };
@@ -140,6 +104,9 @@ impl Decoder<'_> {
         if negated {
             return Err("a negated scale-d".into());
         }
+        // imm-scale-a and imm-scale-b of floats, then imm-trans-a (A in memory) and imm-trans-b of 16-bit ones.
+        let signs = if integer { 0 } else { 2 };
+        let turns = if a.bits() == 16 { 1 + usize::from(a_desc.is_some()) } else { 0 };
         let rest: Vec<i128> = o[at + 1..]
             .iter()
             .map(|x| match x {
@@ -147,18 +114,15 @@ impl Decoder<'_> {
                 _ => Err("a constant is expected".to_string()),
             })
             .collect::<Result<_>>()?;
-        let integer = matches!(a, Elem::S8 | Elem::U8);
-        let negative = |n: usize| rest.get(n) == Some(&-1);
-        let (trans_a, trans_b) = match (rest.len(), a_desc.is_some()) {
-            (4, true) => (rest[2] == 1, rest[3] == 1),
-            (3, false) => (false, rest[2] == 1),
-            (2, _) => (false, false),
-            (0, _) if integer => (false, false),
-            _ => return Err(format!("{} immediates at the end", rest.len())),
-        };
-        if (trans_a || trans_b) && a.bytes() != 2 {
-            return Err("transposition exists for 16-bit types only".into());
+        if rest.len() != signs + turns {
+            return Err(format!("{} immediates are expected at the end, not {}", signs + turns, rest.len()));
         }
+        if rest[..signs].iter().any(|v| !matches!(v, 1 | -1)) || rest[signs..].iter().any(|v| !matches!(v, 0 | 1)) {
+            return Err("a sign must be 1 or -1, and a transposition 0 or 1".into());
+        }
+        let negative = |n: usize| signs > 0 && rest[n] == -1;
+        let trans_b = turns > 0 && rest[rest.len() - 1] == 1;
+        let trans_a = turns > 1 && rest[2] == 1;
         Ok(Op::Wgmma(Box::new(Wgmma {
             n,
             k,

@@ -7,6 +7,10 @@ use crate::isa::Exec;
 use crate::syntax::{Bounds, Location, Space};
 use std::collections::BTreeMap;
 
+use tricot_ptx_numerics::format::Round;
+
+pub use tricot_ptx_numerics::matrix::Elem;
+
 /// A register slot by file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
@@ -104,33 +108,23 @@ impl Scalar {
     }
 }
 
-/// Element type of a matrix operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Elem {
-    F16,
-    Bf16,
-    Tf32,
-    E4m3,
-    E5m2,
-    S8,
-    U8,
-}
-
-impl Elem {
-    pub fn bytes(self) -> u32 {
-        match self {
-            Elem::F16 | Elem::Bf16 => 2,
-            Elem::Tf32 => 4,
-            _ => 1,
-        }
-    }
-}
-
+/// The type of C and D.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acc {
+    F64,
     F32,
     F16,
     S32,
+}
+
+impl Acc {
+    pub fn bits(self) -> u32 {
+        match self {
+            Acc::F64 => 64,
+            Acc::F16 => 16,
+            _ => 32,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,19 +189,63 @@ pub struct Wgmma {
     pub trans_b: bool,
 }
 
+/// Where a sparse product finds which elements of A are stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Sparse {
+    /// Register of the metadata.
+    pub meta: u32,
+    /// Which threads of each four hold it.
+    pub selector: u32,
+    /// The positions of a group ascend.
+    pub ordered: bool,
+}
+
+/// An `mma` instruction (PTX ISA 9.7.14.5, 9.7.14.6).
 #[derive(Clone, Debug)]
 pub struct Mma {
     pub m: u32,
     pub n: u32,
     pub k: u32,
     pub acc: Acc,
-    pub d_acc: Acc,
     pub a: Elem,
     pub b: Elem,
+    pub sparse: Option<Sparse>,
+    /// Single bits: those that differ are counted, not those that are both one.
+    pub xor: bool,
+    pub saturate: bool,
+    /// Registers of 64 bits where the elements are f64.
     pub dr: Vec<u32>,
     pub ar: Vec<u32>,
     pub br: Vec<u32>,
     pub cr: Vec<u32>,
+}
+
+/// A `wmma.mma`: registers hold matrices as [`super::wmma`] places them.
+#[derive(Clone, Debug)]
+pub struct Wmma {
+    pub mma: Mma,
+    /// The type of C; that of D is `mma.acc`.
+    pub c_acc: Acc,
+    /// Of f64.
+    pub round: Round,
+}
+
+/// `wmma.load` and `wmma.store`.
+#[derive(Clone, Debug)]
+pub struct WmmaMove {
+    pub load: bool,
+    /// Rows of A, C and D, columns of B.
+    pub rows: u32,
+    /// Elements of one: K or N.
+    pub line: u32,
+    pub bits: u32,
+    /// What is contiguous in memory runs across them.
+    pub across: bool,
+    pub regs: Vec<u32>,
+    pub space: Space,
+    pub addr: Addr,
+    /// Elements between lines in memory; `None` where they touch.
+    pub stride: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,14 +256,38 @@ pub enum TensorKind {
     Prefetch,
 }
 
+/// How a tensor copy walks through the tensor (PTX ISA 5.5.3, 5.5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Tile,
+    Im2col,
+    /// Stores: im2col without offsets.
+    Im2colNoOffsets,
+}
+
 #[derive(Clone, Debug)]
 pub struct Tensor {
     pub kind: TensorKind,
+    pub mode: Mode,
     pub map: Addr,
     pub coordinates: Vec<u32>,
+    /// im2col offsets of W, H and D, 16 bits each.
+    pub offsets: Vec<u32>,
     pub shared: Addr,
     pub barrier: Option<Addr>,
     pub multicast: Option<u32>,
+}
+
+/// `st.async` and `red.async`: a write into shared memory of the cluster that completes on an mbarrier.
+#[derive(Clone, Debug)]
+pub struct AsyncStore {
+    pub space: Space,
+    pub addr: Addr,
+    pub barrier: Addr,
+    pub src: Vec<Slot>,
+    /// Bytes of an element.
+    pub size: u32,
+    pub reduce: Option<(AtomOp, Scalar)>,
 }
 
 /// One decoded operation.
@@ -457,7 +519,14 @@ pub enum Op {
         barrier: Addr,
         multicast: Option<u32>,
         from_shared: bool,
+        /// From shared memory only.
+        reduce: Option<(AtomOp, Scalar)>,
     },
+    BulkPrefetch {
+        src: Addr,
+        size: u32,
+    },
+    AsyncStore(Box<AsyncStore>),
     BulkStore {
         dst: Addr,
         src: Addr,
@@ -494,6 +563,9 @@ pub enum Op {
         addr: Addr,
     },
     Mma(Box<Mma>),
+    Quads(Box<super::quads::Quads>),
+    Wmma(Box<Wmma>),
+    WmmaMove(Box<WmmaMove>),
     Wgmma(Box<Wgmma>),
     WgmmaFence,
     WgmmaCommit,

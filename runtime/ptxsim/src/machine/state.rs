@@ -237,7 +237,10 @@ pub enum Pending {
         src: Result<u64, u64>,
         size: u32,
         barrier: (usize, u64),
+        reduce: Option<(super::op::AtomOp, super::op::Scalar)>,
     },
+    /// A lane's `st.async` or `red.async`.
+    Write(super::async_store::Write),
     Tensor {
         map: [u8; 128],
         coordinates: Vec<i32>,

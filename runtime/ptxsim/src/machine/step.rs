@@ -252,6 +252,9 @@ impl Machine<'_> {
             Op::Ldmatrix { .. }
             | Op::Stmatrix { .. }
             | Op::Mma(_)
+            | Op::Quads(_)
+            | Op::Wmma(_)
+            | Op::WmmaMove(_)
             | Op::Wgmma(_)
             | Op::WgmmaFence
             | Op::WgmmaCommit

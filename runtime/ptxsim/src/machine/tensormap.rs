@@ -78,7 +78,7 @@ impl TensorMap {
             return Err(format!("a tensor map of rank {rank}, swizzle {} and interleave {}", b[6], b[7]));
         }
         if b[7] != 0 {
-            return Err("interleaved tensor maps are not supported".into());
+            return Err("interleaved tensor maps are not supported: the ISA leaves open where their slices lie".into());
         }
         let u32_at = |n: usize| u32::from_le_bytes([b[n], b[n + 1], b[n + 2], b[n + 3]]);
         let u64_at = |n: usize| u64::from(u32_at(n)) | u64::from(u32_at(n + 4)) << 32;
@@ -100,7 +100,7 @@ impl TensorMap {
 
     /// The driver's limits.
     pub fn check(&self) -> Result<(), String> {
-        if self.address % 16 != 0 {
+        if !self.address.is_multiple_of(16) {
             return Err(format!("the tensor's address {:#x} is no multiple of 16", self.address));
         }
         if let Some(s) = self.strides.iter().find(|s| *s % 16 != 0 || **s >= 1 << 40) {
@@ -115,6 +115,9 @@ impl TensorMap {
         let inner = u64::from(self.tile[0]) * u64::from(self.element);
         if inner % 16 != 0 {
             return Err(format!("{inner} bytes in a row of the box; multiples of 16 are possible"));
+        }
+        if self.fill_nan && self.elemtype < 6 {
+            return Err("an integer tensor filled with NaN".into());
         }
         let span = [u64::MAX, 32, 64, 128][self.swizzle as usize];
         if inner > span {
@@ -157,8 +160,18 @@ impl TensorMap {
         Ok(b)
     }
 
+    /// Elements taken along a dimension; steps of the innermost one are ignored.
+    fn taken(&self, n: usize) -> u32 {
+        if n == 0 { self.tile[0] } else { self.tile[n].div_ceil(self.element_strides[n]) }
+    }
+
     pub fn box_bytes(&self) -> u32 {
-        self.tile.iter().product::<u32>() * self.element
+        (0..self.tile.len()).map(|n| self.taken(n)).product::<u32>() * self.element
+    }
+
+    /// What every byte of an element out of bounds is: zero, or for floats the NaN that `fma.oob` knows, all ones.
+    pub fn fill(&self) -> u8 {
+        if self.fill_nan { 0xff } else { 0 }
     }
 
     /// What a box's shared address must be a multiple of.
@@ -179,7 +192,7 @@ impl TensorMap {
             4 => Scalar::U64,
             5 => Scalar::S64,
             6 => Scalar::F16,
-            7 | 8 => Scalar::F32,
+            7 | 8 | 11 | 12 => Scalar::F32,
             9 => Scalar::F64,
             10 => Scalar::Bf16,
             _ => Scalar::U32,
@@ -195,7 +208,8 @@ impl TensorMap {
             let mut address = self.address;
             let mut inside = true;
             for n in 0..rank {
-                let c = i64::from(coordinates[n]) + i64::from(at[n]) * i64::from(self.element_strides[n]);
+                let step = if n == 0 { 1 } else { i64::from(self.element_strides[n]) };
+                let c = i64::from(coordinates[n]) + i64::from(at[n]) * step;
                 inside &= c >= 0 && c < i64::from(self.dims[n]);
                 let stride = if n == 0 { u64::from(self.element) } else { self.strides[n - 1] };
                 address = address.wrapping_add((c as u64).wrapping_mul(stride));
@@ -208,7 +222,7 @@ impl TensorMap {
                     return;
                 }
                 at[n] += 1;
-                if at[n] < self.tile[n] {
+                if at[n] < self.taken(n) {
                     break;
                 }
                 at[n] = 0;

@@ -1,6 +1,6 @@
 //! Which 32-bit registers an operation touches, for the state of accumulators in flight.
 
-use super::op::{Addr, Op, Slot};
+use super::op::{Acc, Addr, Op, Slot};
 use crate::isa::Exec;
 
 /// Calls `f` for every 32-bit register that an operation reads or writes, except `mov`, which carries the state along, and
@@ -56,9 +56,27 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
             b.iter().chain([dst, c]).for_each(|s| slot(s, f));
         }
         Op::Shuffle { d, a, b, c, .. } => [d, a, b, c].into_iter().for_each(|r| f(*r)),
+        Op::AsyncStore(s) => {
+            addr(&s.addr, f);
+            addr(&s.barrier, f);
+            s.src.iter().for_each(|s| slot(s, f));
+        }
         Op::Stmatrix { src, .. } => src.iter().for_each(|r| f(*r)),
         Op::Ldmatrix { dst, .. } => dst.iter().for_each(|r| f(*r)),
-        Op::Mma(m) => m.ar.iter().chain(&m.br).chain(&m.cr).chain(&m.dr).for_each(|r| f(*r)),
+        // The registers of f64 are those of 64 bits.
+        Op::Mma(m) if m.acc != Acc::F64 => {
+            let meta = m.sparse.as_ref().map(|s| &s.meta);
+            m.ar.iter().chain(&m.br).chain(&m.cr).chain(&m.dr).chain(meta).for_each(|r| f(*r));
+        }
+        Op::Quads(q) => q.registers().for_each(|r| f(*r)),
+        Op::Wmma(w) if w.mma.acc != Acc::F64 => {
+            let m = &w.mma;
+            m.ar.iter().chain(&m.br).chain(&m.cr).chain(&m.dr).for_each(|r| f(*r));
+        }
+        Op::WmmaMove(w) => {
+            addr(&w.addr, f);
+            w.regs.iter().filter(|_| w.bits < 64).for_each(|r| f(*r));
+        }
         Op::Wgmma(w) => w.a_regs.iter().for_each(|r| f(*r)),
         _ => {}
     }

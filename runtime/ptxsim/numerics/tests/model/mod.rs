@@ -1,0 +1,221 @@
+//! What a matrix program of the recorder must store, computed with the matrix unit of this crate.
+
+use super::recording::matrix::{A_BYTES, Acc, Form};
+use tricot_ptx_numerics::arith;
+use tricot_ptx_numerics::format::{F64, Round};
+use tricot_ptx_numerics::matrix::{Elem, exact, fragment, shared::Descriptor, sparse};
+
+/// An operand as rows (of M or N) of elements along K.
+type Matrix = Vec<Vec<u64>>;
+
+fn elem(e: super::recording::matrix::Elem) -> Elem {
+    Elem::parse(e.name()).expect("the same names")
+}
+
+fn from_image(image: &[u8], desc: Descriptor, rows: u32, ks: u32, bits: u32, mn_major: bool) -> Matrix {
+    let byte = |at: u32| u64::from(image[at as usize]);
+    let at = |row: u32, k: u32| {
+        if bits == 1 {
+            return byte(desc.k_major(row, k / 8)) >> (k % 8) & 1;
+        }
+        let bytes = bits / 8;
+        let first = if mn_major { desc.mn_major(row, k) } else { desc.k_major(row, k * bytes) };
+        (0..bytes).fold(0, |v, i| v | byte(first + i) << (8 * i))
+    };
+    (0..rows).map(|row| (0..ks).map(|k| at(row, k)).collect()).collect()
+}
+
+/// Elements of a fragment's words, placed by `position(thread, word) -> (row, first k)`.
+fn from_words(rows: u32, ks: u32, bits: u32, words: &[&[u32]], position: impl Fn(u32, u32) -> (u32, u32)) -> Matrix {
+    let mut out = vec![vec![0; ks as usize]; rows as usize];
+    for (thread, words) in words.iter().enumerate() {
+        if bits == 64 {
+            for (i, pair) in words.chunks(2).enumerate() {
+                let (row, k) = position(thread as u32, i as u32);
+                out[row as usize][k as usize] = u64::from(pair[0]) | u64::from(pair[1]) << 32;
+            }
+            continue;
+        }
+        for (i, &word) in words.iter().enumerate() {
+            let (row, k) = position(thread as u32, i as u32);
+            for e in 0..32 / bits {
+                out[row as usize][(k + e) as usize] = u64::from(word) >> (e * bits) & ((1 << bits) - 1);
+            }
+        }
+    }
+    out
+}
+
+/// A matrix of the image that lies row after row, or column after column.
+fn from_lines(image: &[u8], rows: u32, ks: u32, bits: u32, turned: bool) -> Matrix {
+    let at = |row: u32, k: u32| {
+        let bit = if turned { k * rows + row } else { row * ks + k } * bits;
+        let word = (0..bits.div_ceil(8)).fold(0, |w, i| w | u64::from(image[(bit / 8 + i) as usize]) << (8 * i));
+        word >> (bit % 8) & (u64::MAX >> (64 - bits))
+    };
+    (0..rows).map(|row| (0..ks).map(|k| at(row, k)).collect()).collect()
+}
+
+/// B's elements that meet the stored elements of a row of A.
+fn partners(form: &Form, row: u32, meta: &[u32], b: &[u64]) -> Vec<u64> {
+    if !form.sparse {
+        return b.to_vec();
+    }
+    let tf32 = form.a == super::recording::matrix::Elem::Tf32;
+    // Elements of 4 bits move in pairs.
+    let pair = if form.a.bits() == 4 { 2 } else { 1 };
+    let (span, kept) = if tf32 { (2, 1) } else { (4 * pair, 2 * pair) };
+    let groups = form.k / span;
+    let mut out = vec![];
+    for group in 0..groups {
+        let (lane, bit) = sparse::nibble(form.a.bits() <= 8, groups, form.selector, row % 16, group);
+        let nibble = meta[(row / 16 * 32 + lane) as usize] >> bit & 15;
+        let at = |i: u32| group * span + pair * sparse::position(tf32, nibble, i / pair) + i % pair;
+        out.extend((0..kept).map(|i| b[at(i) as usize]));
+    }
+    out
+}
+
+/// `mma.m8n8k4` on f16, by the formulas of PTX ISA 9.7.14.5.1.
+fn quads(form: &Form, words: &[Vec<u32>]) -> Vec<u32> {
+    let format = Elem::F16.format().expect("a float");
+    let nd = form.d_words() as usize;
+    let half = |lane: usize, first: usize, i: usize| words[lane][first + i / 2] >> (16 * (i % 2)) & 0xffff;
+    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
+    let unit = exact::Unit::mma(Elem::F16, Elem::F16, acc).expect("a float path");
+    // The lane that holds row or column `own`, or k `own % 4` of the low or the high half.
+    let lane = |quad: usize, own: usize| 4 * quad + own % 4 + own / 4 * 16;
+    let a = |quad, row: usize, k: usize| match form.trans_a {
+        true => half(lane(quad, k + row / 4 * 4), nd, row % 4),
+        false => half(lane(quad, row), nd, k),
+    };
+    let b = |quad, k: usize, column: usize| match form.trans_b {
+        true => half(lane(quad, k + column / 4 * 4), nd + 2, column % 4),
+        false => half(lane(quad, column), nd + 2, k),
+    };
+    let dot = |quad: usize, row: usize, column: usize, c: u32| {
+        let numbers = |f: &dyn Fn(usize) -> u32| (0..4).map(|k| exact::Number::new(format, f(k))).collect::<Vec<_>>();
+        unit.dot(&numbers(&|k| a(quad, row, k)), &numbers(&|k| b(quad, k, column)), c)
+    };
+    let mut out = vec![];
+    for (t, words) in words.iter().enumerate() {
+        let (quad, up) = (t % 16 / 4, t / 16 * 4);
+        for (w, &c) in words[..nd].iter().enumerate() {
+            out.push(if form.d == Acc::F16 {
+                let one = |e: usize| dot(quad, t % 4 + up, 2 * w + e, c >> (16 * e) & 0xffff);
+                one(0) | one(1) << 16
+            } else {
+                dot(quad, t % 2 + (w & 2) + up, (w & 4) + (t & 2) + w % 2, c)
+            });
+        }
+    }
+    out
+}
+
+/// The words that the threads of a trial store.
+pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
+    let image: Vec<u8> = form.image(trial).iter().flat_map(|w| w.to_le_bytes()).collect();
+    let words: Vec<Vec<u32>> = (0..form.threads()).map(|t| form.words(trial, t)).collect();
+    if form.quads() {
+        return quads(form, &words);
+    }
+    let (nd, na, nb) = (form.d_words() as usize, form.a_words() as usize, form.b_words() as usize);
+    let part = |from: usize, count: usize| words.iter().map(|w| &w[from..from + count]).collect::<Vec<_>>();
+    let stored = form.k / (1 + u32::from(form.sparse));
+    let (bits, rows) = (form.a.bits(), if form.m == 8 { 8 } else { 16 });
+    let per = (32 / bits).max(1);
+    let a = if form.wmma {
+        from_lines(&image, form.m, form.k, bits, form.trans_a)
+    } else if form.wgmma && !form.a_regs {
+        from_image(&image, Descriptor::decode(form.desc_a), form.m, stored, bits, form.trans_a)
+    } else {
+        from_words(form.m, stored, bits, &part(nd, na), |t, i| fragment::a(t, i, per, rows))
+    };
+    let b = if form.wmma {
+        from_lines(&image[A_BYTES as usize..], form.n, form.k, bits, form.trans_b)
+    } else if form.wgmma {
+        let desc = Descriptor::decode(form.desc_b + u64::from(A_BYTES >> 4));
+        from_image(&image, desc, form.n, form.k, bits, form.trans_b)
+    } else {
+        from_words(form.n, form.k, bits, &part(nd + na, nb), |t, i| {
+            let (k, column) = fragment::b(t, i, per);
+            (column, k)
+        })
+    };
+    let meta: Vec<u32> = words.iter().map(|w| w[w.len() - 1]).collect();
+
+    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
+    let make = if form.wgmma { exact::Unit::wgmma } else { exact::Unit::mma };
+    let unit = make(elem(form.a), elem(form.b), acc);
+    let result = |row: u32, column: u32, c: u64| -> u64 {
+        let c = if form.scale_d { c } else { 0 };
+        let x = &a[row as usize];
+        let y = partners(form, row, &meta, &b[column as usize]);
+        match form.d {
+            Acc::F64 => {
+                let modes = [(".rz.", Round::Zero), (".rm.", Round::Down), (".rp.", Round::Up)];
+                let round = modes.iter().find(|m| form.opcode.contains(m.0)).map_or(Round::Near, |m| m.1);
+                x.iter().zip(&y).fold(c, |c, (&x, &y)| arith::fma(&F64, x, y, c, round))
+            }
+            Acc::S32 => {
+                let xor = form.opcode.contains(".xor.popc");
+                let sum: i64 = x
+                    .iter()
+                    .zip(&y)
+                    .map(|(&x, &y)| {
+                        if xor {
+                            (x ^ y) as i64
+                        } else {
+                            i64::from(elem(form.a).integer(x as u32)) * i64::from(elem(form.b).integer(y as u32))
+                        }
+                    })
+                    .sum();
+                let sum = sum + i64::from(c as u32 as i32);
+                let sum = if form.opcode.contains(".satfinite") {
+                    sum.clamp(i64::from(i32::MIN), i64::from(i32::MAX))
+                } else {
+                    sum
+                };
+                u64::from(sum as u32)
+            }
+            Acc::F32 | Acc::F16 => {
+                let numbers = |e: Elem, v: &[u64], negate: bool| -> Vec<exact::Number> {
+                    let format = e.format().expect("a float");
+                    let number = |&bits: &u64| {
+                        let n = exact::Number::new(format, bits as u32);
+                        exact::Number { man: if negate { -n.man } else { n.man }, ..n }
+                    };
+                    v.iter().map(number).collect()
+                };
+                let (x, y) = (numbers(elem(form.a), x, form.negate_a), numbers(elem(form.b), &y, form.negate_b));
+                u64::from(unit.as_ref().expect("a float path").dot(&x, &y, c as u32))
+            }
+        }
+    };
+    let mut out = vec![];
+    for (thread, words) in words.iter().enumerate() {
+        let d = |i: u32, c: u64| {
+            let (row, column) = if form.wmma {
+                // C and D of wmma lie row after row.
+                let linear = thread as u32 * (form.m * form.n / 32) + i;
+                (linear / form.n, linear % form.n)
+            } else {
+                fragment::d(thread as u32, i, rows)
+            };
+            result(row, column, c)
+        };
+        for (i, &c) in words[..nd].iter().enumerate() {
+            let i = i as u32;
+            match form.d {
+                Acc::F32 | Acc::S32 => out.push(d(i, u64::from(c)) as u32),
+                Acc::F16 => out.push((d(2 * i, u64::from(c & 0xffff)) | d(2 * i + 1, u64::from(c >> 16)) << 16) as u32),
+                Acc::F64 if i.is_multiple_of(2) => {
+                    let v = d(i / 2, u64::from(c) | u64::from(words[i as usize + 1]) << 32);
+                    out.extend([v as u32, (v >> 32) as u32]);
+                }
+                Acc::F64 => {}
+            }
+        }
+    }
+    out
+}
