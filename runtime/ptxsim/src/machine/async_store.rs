@@ -7,7 +7,8 @@
 //! the copies of [`super::agents`] do. Reductions are atomic.
 
 use super::access::combine;
-use super::agents::{Way, lanes};
+use super::agents::lanes;
+use super::copies::Way;
 use super::op::*;
 use super::order::Spot;
 use super::run::{At, Machine, Stop};
