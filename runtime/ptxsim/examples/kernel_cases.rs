@@ -18,8 +18,9 @@ fn run(folder: &Path, case: &Case, name: &str, seed: Option<u64>) -> Result<(f64
     let set = |name: &str| std::env::var_os(name).is_some();
     let options =
         Options { seed, order: !set("TRICOT_SIM_PLAIN"), exact: !set("TRICOT_SIM_FAST"), ..Options::default() };
+    let expected = case.expected(&case.inputs());
     let start = Instant::now();
-    let (error, report) = simulate(case, &read("ptx")?, &launch, options)?;
+    let (error, report) = simulate(case, &read("ptx")?, &launch, &expected, options)?;
     Ok((error, report, start.elapsed().as_secs_f64()))
 }
 

@@ -86,17 +86,19 @@ fn families(case: &Case) -> Vec<(Box<dyn Family>, String)> {
 /// Lowers a case and runs it in the simulator: at the latest legal moments, and under so many seeds.
 fn simulated(case: &Case, family: &dyn Family, seeds: u64) -> Result<(), String> {
     let lowered = Session::new().and_then(|s| s.lower(&case.desc, family, &[], None)).map_err(|d| d.to_string())?;
+    let expected = case.expected(&case.inputs());
     for seed in std::iter::once(None).chain((0..seeds).map(Some)) {
         let options = Options { seed, exact: seed.is_none(), ..Options::default() };
-        simulate(case, &lowered.ptx, &family.launch(), options).map_err(|e| format!("seed {seed:?}: {e}"))?;
+        simulate(case, &lowered.ptx, &family.launch(), &expected, options)
+            .map_err(|e| format!("seed {seed:?}: {e}"))?;
     }
     Ok(())
 }
 
-/// All cases, every family: right results, and nothing for the simulator to find. `TRICOT_SIM_SEEDS` (2) is the number of random schedules.
+/// All cases, every family: right results, and nothing for the simulator to find. `TRICOT_SIM_SEEDS` (20) is the number of random schedules.
 #[test]
 fn every_case_runs_in_the_simulator_without_a_finding() {
-    let seeds = std::env::var("TRICOT_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(2);
+    let seeds = std::env::var("TRICOT_SIM_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(20);
     let cases = chosen(cases::all());
     let next = std::sync::atomic::AtomicUsize::new(0);
     let failures = std::sync::Mutex::new(vec![]);
