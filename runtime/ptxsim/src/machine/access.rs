@@ -221,6 +221,31 @@ impl Machine<'_> {
         Stop
     }
 
+    /// The region and offset of an access of all 32 lanes, one behind the other, if it is aligned and inside.
+    fn run(&mut self, at: At, space: Space, addresses: &[u64; 32], bytes: usize) -> Option<(&mut Region, usize)> {
+        let start = addresses[0];
+        let step = bytes as u64;
+        let consecutive = (1..32).all(|l| addresses[l] == start.wrapping_add(step * l as u64));
+        if !consecutive || !bytes.is_power_of_two() || start & (step - 1) != 0 {
+            return None;
+        }
+        let (place, delta) = self.resolve(at, space, start);
+        let region = match place {
+            Place::Global(index) => self.global.at(index),
+            Place::Shared(block) => self.clusters[at.cluster].as_mut()?.blocks.get_mut(block).map(|b| &mut b.shared),
+            _ => None,
+        }?;
+        let offset = region.offset(start.wrapping_sub(delta), 32 * bytes)?;
+        Some((region, offset))
+    }
+
+    /// Bytes and their states of such an access.
+    fn run_of(&mut self, at: At, space: Space, addresses: &[u64; 32], bytes: usize) -> Option<(&mut [u8], &mut [u8])> {
+        let (region, offset) = self.run(at, space, addresses, bytes)?;
+        let range = offset..offset + 32 * bytes;
+        Some((&mut region.data[range.clone()], &mut region.state[range]))
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub(super) fn load(
         &mut self,
@@ -242,6 +267,36 @@ impl Machine<'_> {
         let n = dst.len();
         self.count_access(at, space, &addresses, bytes, mask, 0);
         let places = Bytes { checked: used, aligned: bytes };
+        if mask == u32::MAX
+            && size == 4
+            && used == bytes
+            && dst.iter().all(|d| matches!(d, Slot::R(_) | Slot::Sink))
+            && let Some((data, state)) = self.run_of(at, space, &addresses, bytes)
+        {
+            // The usual case: whole words, one lane behind the other.
+            let known = state.iter().fold(1, |all, s| all & s) & 1 != 0;
+            let mut values = [[0u32; 32]; 4];
+            for (lane, bytes) in data.chunks_exact(bytes).enumerate() {
+                for (e, word) in bytes.chunks_exact(4).enumerate() {
+                    values[e][lane] = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                }
+            }
+            let defined: [u32; 4] = if known {
+                [u32::MAX; 4]
+            } else {
+                let word = |lane: usize, e: usize| state[lane * bytes + 4 * e..][..4].iter().all(|s| s & 1 != 0);
+                std::array::from_fn(|e| {
+                    if e < n { (0..32).fold(0, |m, l| m | u32::from(word(l, e)) << l) } else { u32::MAX }
+                })
+            };
+            self.touch_lanes(at, warp, space, &addresses, used, mask, false, self.strong);
+            for e in 0..n {
+                if let Slot::R(d) = dst[e] {
+                    warp.set_r(d, mask, &values[e], defined[e]);
+                }
+            }
+            return Ok(());
+        }
         self.each_lane_of(at, warp, space, &addresses, places, mask, |region, offset, lane| {
             for e in 0..n {
                 if used != bytes && offset + (e + 1) * size > region.data.len() {
@@ -324,6 +379,27 @@ impl Machine<'_> {
         self.activity += 1;
         self.count_access(at, space, &addresses, bytes, mask, 1);
         let n = src.len();
+        if mask == u32::MAX
+            && size == 4
+            && let Some((data, state)) = self.run_of(at, space, &addresses, bytes)
+        {
+            let mut changed = false;
+            let places = data.chunks_exact_mut(bytes).zip(state.chunks_exact_mut(bytes)).enumerate();
+            for (lane, (data, state)) in places {
+                let words = data.chunks_exact_mut(4).zip(state.chunks_exact_mut(4)).enumerate();
+                for (e, (word, state)) in words {
+                    let new = (values[e][lane] as u32).to_le_bytes();
+                    let known = [(defined[e] >> lane & 1) as u8; 4];
+                    changed |= word != new || *state != [1; 4];
+                    word.copy_from_slice(&new);
+                    state.copy_from_slice(&known);
+                }
+            }
+            if changed {
+                self.touch_lanes(at, warp, space, &addresses, bytes, mask, true, self.strong);
+            }
+            return Ok(());
+        }
         // Writing what is there already is no race between writers.
         let mut changes = 0u32;
         self.each_lane(at, warp, space, &addresses, bytes, mask, |region, offset, lane| {
