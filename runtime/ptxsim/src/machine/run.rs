@@ -21,7 +21,7 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// Parameters as the program lays them out.
     pub params: Vec<u8>,
-    /// Registers of a thread at launch, for `setmaxnreg`.
+    /// Registers of a thread at launch, for `setmaxnreg`; `None` for the kernel's `.maxnreg`.
     pub registers: Option<u32>,
     /// Order of warps and moments of asynchronous operations; `None` for first come and as late as possible.
     pub seed: Option<u64>,
@@ -187,6 +187,11 @@ impl Machine<'_> {
         }
     }
 
+    /// Registers of a thread at launch: a kernel with `setmaxnreg` says them as `.maxnreg` (PTX ISA 9.7.19.5).
+    pub(super) fn registers(&self) -> Option<u32> {
+        self.launch.registers.or(self.program.bounds.maxnreg)
+    }
+
     pub(super) fn random(&mut self, below: u64) -> u64 {
         // splitmix64
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -206,7 +211,7 @@ impl Machine<'_> {
         let shared = (self.program.static_shared + u64::from(self.launch.dynamic_shared) + 1024).max(1024);
         let by_shared = (233_472 / shared).max(1);
         let by_threads = u64::from(2048 / threads.next_multiple_of(32)).max(1);
-        let registers = self.launch.registers.unwrap_or(32);
+        let registers = self.registers().unwrap_or(32);
         let by_registers = u64::from(65536 / (registers.max(1) * threads.next_multiple_of(32))).max(1);
         let blocks = by_shared.min(by_threads).min(by_registers).min(32) * 132;
         let size: u64 = self.launch.cluster.iter().map(|n| u64::from(*n)).product();
@@ -311,8 +316,8 @@ impl Machine<'_> {
                 warp
             })
             .collect();
-        let pool = self.launch.registers.map_or(i64::MAX, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
-        let taken = self.launch.registers.map_or(0, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
+        let pool = self.registers().map_or(i64::MAX, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
+        let taken = self.registers().map_or(0, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
         Block {
             id,
             shared: Region::new("shared memory", 0, bytes),

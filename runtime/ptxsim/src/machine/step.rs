@@ -543,10 +543,10 @@ impl Machine<'_> {
             );
         }
         self.drain_stores(at, warp)?;
+        let launched = self.registers();
         let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
         let block = &mut cluster.blocks[at.block];
-        if let (Some(own), Some(launch)) = (warp.registers.or(self.launch.registers), self.launch.registers) {
-            let _ = launch;
+        if let Some(own) = warp.registers.or(launched) {
             block.pool = block.pool.saturating_add(i64::from(own) * 32);
         }
         // Barriers without a count do not wait for warps that have ended.
@@ -581,10 +581,8 @@ impl Machine<'_> {
 
     fn set_registers(&mut self, at: At, warp: &mut Warp, count: u32, increase: bool) -> Flow {
         // Without a launch bound the assembler ignores the instruction.
-        let Some(launch) = self
-            .launch
-            .registers
-            .filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
+        let Some(launch) =
+            self.registers().filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
         else {
             return Flow::Next;
         };
