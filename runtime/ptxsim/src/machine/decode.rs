@@ -568,14 +568,29 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// A 32-bit register that the text does not name.
+    pub(super) fn new_r(&mut self) -> u32 {
+        self.files[0] += 1;
+        self.files[0] - 1
+    }
+
+    /// A 64-bit register that the text does not name.
+    pub(super) fn new_d(&mut self) -> u32 {
+        self.files[1] += 1;
+        self.files[1] - 1
+    }
+
+    /// A predicate that the text does not name.
+    pub(super) fn new_p(&mut self) -> u32 {
+        self.files[2] += 1;
+        self.files[2] - 1
+    }
+
     /// A destination of the 32-bit file; a sink gets a register nobody reads.
     pub(super) fn dst_r(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::R(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[0] += 1;
-                Ok(self.files[0] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_r()),
             _ => Err("a destination of 32 bits is expected".into()),
         }
     }
@@ -583,10 +598,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn dst_d(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::D(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[1] += 1;
-                Ok(self.files[1] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_d()),
             _ => Err("a destination of 64 bits is expected".into()),
         }
     }
@@ -594,10 +606,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn dst_p(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::P(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[2] += 1;
-                Ok(self.files[2] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_p()),
             _ => Err("a predicate is expected as destination".into()),
         }
     }

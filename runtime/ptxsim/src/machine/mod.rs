@@ -3,6 +3,8 @@
 mod access;
 mod agents;
 pub mod arith;
+mod carry;
+mod compare;
 pub mod convert;
 mod decode;
 mod family;

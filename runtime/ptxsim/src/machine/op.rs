@@ -234,16 +234,24 @@ pub enum Op {
         d: u32,
         s: [u32; 4],
     },
-    /// `setp` with both results and the combining predicate (slot, negated).
+    /// Any float instruction of [`crate::isa::general`].
+    Float {
+        f: crate::isa::general::Float,
+        d: Slot,
+        s: [Slot; 3],
+    },
+    /// `setp` with both results and the combining predicate (slot, negated). The second result is that of `high`, or the
+    /// first one negated.
     Setp {
         f: Exec,
         d: u32,
         q: Option<u32>,
         a: u32,
         b: u32,
+        high: Option<(u32, u32)>,
         combine: Option<(Combine, u32, bool)>,
     },
-    /// `set.cmp.dtype`: ones or 1.0.
+    /// `selp`, and the last step of `set` and `slct`.
     Select {
         wide: bool,
         d: u32,
@@ -280,10 +288,12 @@ pub enum Op {
         a: u32,
         b: u32,
     },
+    /// `register` is the width of the destination.
     Convert {
-        spec: super::convert::Spec,
+        f: super::convert::Conversion,
+        register: u32,
         d: Slot,
-        a: Slot,
+        s: [Slot; 3],
     },
     Clock {
         d: Slot,

@@ -28,7 +28,12 @@ impl Machine<'_> {
         }
         match op {
             Op::Exec { f, d, s } => exec(warp, *f, *d, *s, mask),
-            Op::Setp { f, d, q, a, b, combine } => {
+            Op::Float { f, d, s } => {
+                let (x, known) = read_all(warp, s);
+                let out = x.map(|x| f.apply(x));
+                write(warp, *d, mask, &out, known);
+            }
+            Op::Setp { f, d, q, a, b, high, combine } => {
                 let (value, known) = match f {
                     Exec::PRR(f) => (
                         f(&warp.r[*a as usize], &warp.r[*b as usize]),
@@ -41,6 +46,9 @@ impl Machine<'_> {
                     _ => (0, 0),
                 };
                 let (mut value, mut inverse, mut known) = (value, !value, known);
+                if let (Some((a, b)), Exec::PRR(f)) = (high, f) {
+                    inverse = f(&warp.r[*a as usize], &warp.r[*b as usize]);
+                }
                 if let Some((how, p, negated)) = combine {
                     let c = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] };
                     let with = |v: u32| match how {
@@ -123,12 +131,9 @@ impl Machine<'_> {
                 let mut out_carry = 0u32;
                 let (a, b) = (*a as usize, *b as usize);
                 let one = |x: u64, y: u64, c: bool, bits: u32| -> (u64, bool) {
-                    let sum = if *sub {
-                        // The carry holds the borrow.
-                        u128::from(x).wrapping_sub(u128::from(y)).wrapping_sub(u128::from(c))
-                    } else {
-                        u128::from(x) + u128::from(y) + u128::from(c)
-                    };
+                    // Subtraction adds the complement: a carry that is clear is a borrow.
+                    let (y, c) = if *sub { (!y & (u64::MAX >> (64 - bits)), c || !*input) } else { (y, c) };
+                    let sum = u128::from(x) + u128::from(y) + u128::from(c);
                     (sum as u64, sum >> bits & 1 != 0)
                 };
                 if *wide {
@@ -155,9 +160,9 @@ impl Machine<'_> {
                     warp.carry = warp.carry & !mask | out_carry & mask;
                 }
             }
-            Op::Convert { spec, d, a } => {
-                let (value, known) = read(warp, *a);
-                let out = value.map(|v| super::convert::convert(spec, v));
+            Op::Convert { f, register, d, s } => {
+                let (x, known) = read_all(warp, s);
+                let out = x.map(|x| f.apply(x, *register));
                 write(warp, *d, mask, &out, known);
             }
             Op::Clock { d } => {
@@ -615,6 +620,13 @@ pub(super) fn read(warp: &Warp, slot: Slot) -> ([u64; 32], u32) {
     }
 }
 
+/// Three registers, lane by lane, and the lanes where all are defined.
+fn read_all(warp: &Warp, slots: &[Slot; 3]) -> ([[u64; 3]; 32], u32) {
+    let values = slots.map(|s| read(warp, s));
+    let known = values[0].1 & values[1].1 & values[2].1;
+    (std::array::from_fn(|lane| [values[0].0[lane], values[1].0[lane], values[2].0[lane]]), known)
+}
+
 pub(super) fn write(warp: &mut Warp, slot: Slot, mask: u32, value: &[u64; 32], defined: u32) {
     match slot {
         Slot::R(n) => warp.set_r(n, mask, &value.map(|v| v as u32), defined),
@@ -697,6 +709,12 @@ fn exec(w: &mut Warp, f: Exec, d: u32, s: [u32; 4], mask: u32) {
             let mut out = [0; 32];
             f(&w.d[a], &w.r[b], &mut out);
             let known = w.def_d[a] & w.def_r[b];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DDDRR(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.d[b], &w.r[c], &w.r[e], &mut out);
+            let known = w.def_d[a] & w.def_d[b] & w.def_r[c] & w.def_r[e];
             w.set_d(d, mask, &out, known);
         }
         Exec::DRRD(f) => {

@@ -41,7 +41,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
         Op::Select { wide: false, d, a, b, .. } => [d, a, b].into_iter().for_each(|r| f(*r)),
         Op::Pack { d, parts, .. } => parts.iter().chain([d]).for_each(|s| slot(s, f)),
         Op::Unpack { parts, a, .. } => parts.iter().chain([a]).for_each(|s| slot(s, f)),
-        Op::Convert { d, a, .. } => [d, a].into_iter().for_each(|s| slot(s, f)),
+        Op::Convert { d, s, .. } | Op::Float { d, s, .. } => s.iter().chain([d]).for_each(|s| slot(s, f)),
         Op::Carry { wide: false, d, a, b, .. } => [d, a, b].into_iter().for_each(|r| f(*r)),
         Op::Ld { addr: a, dst, .. } => {
             addr(a, f);
