@@ -402,7 +402,7 @@ impl Machine<'_> {
         ty: Scalar,
         space: Space,
         addr: Addr,
-        dst: Slot,
+        dst: &[Slot],
         b: &[Slot],
         c: Slot,
         mask: u32,
@@ -434,7 +434,7 @@ impl Machine<'_> {
         for (lane, t) in third.iter_mut().enumerate() {
             *t = get(warp, c, lane);
         }
-        let mut old = [0u64; 32];
+        let mut old = vec![[0u64; 32]; b.len()];
         let (mut changed, mut unknown) = (false, None);
         self.each_lane(at, warp, space, &addresses, size * b.len(), mask, |region, offset, lane| {
             for (e, values) in operands.iter().enumerate() {
@@ -445,7 +445,7 @@ impl Machine<'_> {
                 let after = combine(op, ty, before, values[lane], third[lane]);
                 changed |= after != before;
                 region.store(offset + e * size, size, after, true);
-                old[lane] = before;
+                old[e][lane] = before;
             }
         })?;
         if let Some(lane) = unknown {
@@ -454,13 +454,8 @@ impl Machine<'_> {
         }
         self.activity += u64::from(changed);
         self.polled |= op == AtomOp::Cas || !changed;
-        match dst {
-            Slot::R(d) => {
-                let out = std::array::from_fn(|i| old[i] as u32);
-                warp.set_r(d, mask, &out, u32::MAX);
-            }
-            Slot::D(d) => warp.set_d(d, mask, &old, u32::MAX),
-            _ => {}
+        for (slot, old) in dst.iter().zip(&old) {
+            super::step::write(warp, *slot, mask, old, u32::MAX);
         }
         Ok(())
     }

@@ -53,6 +53,8 @@ pub(super) struct Decoder<'a> {
     pub(super) locations: BTreeMap<u32, syntax::Location>,
     pub(super) uses_setmaxnreg: bool,
     pub(super) line: u32,
+    /// The guard of the instruction that is decoded.
+    pub(super) guarding: Option<(u32, bool)>,
     /// Bytes of the next load that matter.
     pub(super) used: Option<u32>,
 }
@@ -93,6 +95,7 @@ pub fn decode(
         locations: BTreeMap::new(),
         uses_setmaxnreg: false,
         line: function.line,
+        guarding: None,
         used: None,
     };
     let (mut at, mut params) = (0, vec![]);
@@ -252,6 +255,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// An operation ahead of the one that an instruction decodes to, for the same lanes.
+    pub(super) fn also(&mut self, op: Op) {
+        self.push(op, self.guarding);
+    }
+
     pub(super) fn push(&mut self, op: Op, guard: Option<(u32, bool)>) {
         self.code.push(Inst { op, guard, line: self.line });
     }
@@ -346,7 +354,7 @@ impl<'a> Decoder<'a> {
                     scope.ranges.push((name.clone(), *count, ty));
                 }
                 None => {
-                    let slot = self.new_register(ty, name);
+                    let slot = self.new_register(ty);
                     let scope = self.scopes.last_mut().expect("a scope");
                     if let Ok(slot) = slot {
                         scope.registers.insert(name.clone(), slot);
@@ -356,21 +364,23 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn new_register(&mut self, ty: RegType, name: &str) -> Result<(Slot, u32)> {
+    pub(super) fn new_register(&mut self, ty: RegType) -> Result<(Slot, u32)> {
         let (file, bits) = match ty {
             RegType::R(bits) => (0, bits),
             RegType::D => (1, 64),
             RegType::P => (2, 1),
-            RegType::Wide => return Err(format!("`{name}`: 128-bit registers are not supported")),
+            // A pair of the 64-bit file.
+            RegType::Wide => (1, 128),
         };
         let n = self.files[file];
         if n >= MAX_REGISTERS {
             return Err(format!("more than {MAX_REGISTERS} registers"));
         }
-        self.files[file] += 1;
+        self.files[file] += if bits == 128 { 2 } else { 1 };
         Ok((
             match file {
                 0 => Slot::R(n),
+                1 if bits == 128 => Slot::Q(n),
                 1 => Slot::D(n),
                 _ => Slot::P(n),
             },
@@ -420,7 +430,7 @@ impl<'a> Decoder<'a> {
                     self.scopes[n].ranges.iter().find(|(p, c, _)| *p == name[..cut] && number.is_some_and(|x| x < *c));
                 if let Some((_, _, ty)) = range {
                     let ty = *ty;
-                    let made = self.new_register(ty, name);
+                    let made = self.new_register(ty);
                     if let Ok(slot) = &made {
                         self.scopes[n].registers.insert(name.to_string(), *slot);
                     }
@@ -473,6 +483,7 @@ impl<'a> Decoder<'a> {
         match o {
             Operand::Sink => Ok((Slot::Sink, 0)),
             Operand::Name(name) => match self.find_register(name) {
+                Some(Ok((Slot::Q(_), _))) => Err(format!("`{name}` has 128 bits")),
                 Some(found) => found,
                 None => match self.special_slot(name) {
                     Some(slot) => Ok((slot, if matches!(slot, Slot::D(_)) { 64 } else { 32 })),
@@ -634,7 +645,7 @@ impl<'a> Decoder<'a> {
             Operand::Int(v) => Ok((Addr { base: Slot::D(self.const64(*v as u64)), offset }, None)),
             Operand::Name(name) => match self.find_register(name) {
                 Some(found) => match found?.0 {
-                    Slot::P(_) | Slot::Sink => Err(format!("`{name}` is not an address")),
+                    Slot::P(_) | Slot::Q(_) | Slot::Sink => Err(format!("`{name}` is not an address")),
                     slot => Ok((Addr { base: slot, offset }, None)),
                 },
                 None => {
@@ -659,6 +670,7 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn instruction(&mut self, i: &'a Instruction, end: u32) -> Result<()> {
         let guard = self.guard(i)?;
+        self.guarding = guard;
         let parts: Vec<&str> = i.opcode.split('.').collect();
         match (parts[0], &parts[1..]) {
             ("ret", [] | ["uni"]) => {

@@ -3,6 +3,7 @@
 mod access;
 mod agents;
 pub mod arith;
+mod atomic;
 mod carry;
 mod compare;
 pub mod convert;
@@ -10,6 +11,7 @@ mod decode;
 mod family;
 mod family_matrix;
 pub mod flow;
+mod hints;
 mod matrix;
 pub mod op;
 mod order;
@@ -20,6 +22,7 @@ mod state;
 mod step;
 pub mod tensormap;
 mod uses;
+mod wide;
 
 pub use decode::{Symbols, decode};
 pub use run::{Launch, run};

@@ -16,6 +16,8 @@ pub enum Slot {
     D(u32),
     /// Predicate file.
     P(u32),
+    /// 128 bits: this and the next slot of the 64-bit file.
+    Q(u32),
     Sink,
 }
 
@@ -156,6 +158,16 @@ pub enum FenceKind {
     Tensormap,
     MbarrierInit,
     OtherProxy,
+}
+
+/// `bar.red`: the result and the predicate, which may be negated.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduce {
+    /// `Ballot` counts.
+    pub mode: VoteMode,
+    pub d: Slot,
+    pub p: u32,
+    pub negated: bool,
 }
 
 /// What `setp` and `set` do with a third predicate.
@@ -319,6 +331,7 @@ pub enum Op {
     Getctarank {
         d: u32,
         a: Slot,
+        generic: bool,
     },
     Ld {
         space: Space,
@@ -341,12 +354,18 @@ pub enum Op {
         ty: Scalar,
         space: Space,
         addr: Addr,
-        dst: Slot,
+        dst: Vec<Slot>,
         b: Vec<Slot>,
         c: Slot,
         order: Order,
     },
+    Atom128(super::wide::Atom128),
     Prefetch,
+    /// The bytes of a line lose their values.
+    Discard {
+        space: Space,
+        addr: Addr,
+    },
     Shuffle {
         mode: ShuffleMode,
         d: u32,
@@ -400,7 +419,7 @@ pub enum Op {
         count: Option<u32>,
         arrive: bool,
         aligned: bool,
-        reduce: Option<(VoteMode, Slot, u32, bool)>,
+        reduce: Option<Reduce>,
     },
     BarWarp {
         members: u32,

@@ -30,6 +30,7 @@ impl Decoder<'_> {
             "setp" => self.setp(i, rest),
             "set" => self.set(i, rest),
             "slct" => self.slct(i, rest),
+            "lop3" => self.lop3(i, rest),
             "mov" => self.mov(i, rest),
             "cvt" => self.cvt(i, rest),
             "add" | "sub" | "addc" | "subc" | "mad" | "madc" => self.carry(i, parts),
@@ -39,16 +40,10 @@ impl Decoder<'_> {
             }
             "brx" => self.brx(i),
             "trap" if rest.is_empty() => Ok(Op::Trap),
-            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
-            | "createpolicy" => {
-                if parts[0] == "createpolicy" {
-                    let d = self.dst_d(&i.operands[0])?;
-                    let a = self.const64(0);
-                    return Ok(Op::Mov64 { d, a });
-                }
-                Ok(Op::Prefetch)
-            }
-            _ => self.family(i, parts),
+            _ => match self.hint(i, parts) {
+                Some(op) => op,
+                None => self.family(i, parts),
+            },
         }
     }
 
@@ -150,10 +145,37 @@ impl Decoder<'_> {
         Ok(Op::Float { f, d, s })
     }
 
+    /// `lop3.BoolOp.b32 d|p, a, b, c, table, q`: `p` combines "d is not zero" with `q` (PTX ISA 9.7.8.6).
+    fn lop3(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        let combine = match rest {
+            ["or", "b32"] => Combine::Or,
+            ["and", "b32"] => Combine::And,
+            _ => return Err("there is no such `lop3`".into()),
+        };
+        self.exactly(i, 6)?;
+        let o = &i.operands;
+        let Operand::Pair(to, p) = &o[0] else { return Err("`d|p` is expected".into()) };
+        let (lop3, ne, copy) = (isa::lookup("lop3.b32"), isa::lookup("setp.ne.u32"), isa::lookup("mov.pred"));
+        let (Some(lop3), Some(ne), Some(copy)) = (lop3, ne, copy) else { return Err("there is no `lop3`".into()) };
+        let s = [self.r(&o[1])?, self.r(&o[2])?, self.r(&o[3])?, self.r(&o[4])?];
+        let (value, flag, zero) = (self.new_r(), self.new_p(), self.const32(0));
+        let (q, negated) = self.p(&o[5])?;
+        self.push(Op::Exec { f: lop3.exec, d: value, s }, None);
+        let combine = Some((combine, q, negated));
+        self.push(Op::Setp { f: ne.exec, d: flag, q: None, a: value, b: zero, high: None, combine }, None);
+        // The predicate comes last: it may be the guard.
+        let (d, p) = (self.dst_r(to)?, self.dst_p(p)?);
+        self.also(Op::Mov32 { d, a: value });
+        Ok(Op::Exec { f: copy.exec, d: p, s: [flag, 0, 0, 0] })
+    }
+
     pub(super) fn mov(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
         self.exactly(i, 2)?;
         let [ty] = rest else { return Err("there is no such `mov`".into()) };
         let (to, from) = (&i.operands[0], &i.operands[1]);
+        if *ty == "b128" {
+            return self.mov128(i);
+        }
         let bits = match *ty {
             "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
             "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
@@ -184,7 +206,7 @@ impl Decoder<'_> {
             Slot::D(d) => Ok(Op::Mov64 { d, a: self.d(from)? }),
             Slot::R(d) => Ok(Op::Mov32 { d, a: self.r16(from, bits)? }),
             Slot::Sink => Ok(Op::Nop),
-            Slot::P(_) => Err("a predicate as destination".into()),
+            Slot::P(_) | Slot::Q(_) => Err("a destination of another type".into()),
         }
     }
 

@@ -5,6 +5,7 @@ use super::op::*;
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use crate::isa::Exec;
+use crate::memory::UNDEFINED;
 use crate::report::Class;
 use crate::syntax::Space;
 
@@ -189,7 +190,18 @@ impl Machine<'_> {
                 let known = known & warp.def_r[*rank as usize];
                 write(warp, *d, mask, &out, known);
             }
-            Op::Getctarank { .. } | Op::Nop | Op::Prefetch => {}
+            Op::Getctarank { d, a, generic } => {
+                let (value, known) = read(warp, *a);
+                let out = value.map(|v| shared_target(at, if *generic { window(v).1 } else { v }).0 as u32);
+                warp.set_r(*d, mask, &out, known);
+            }
+            Op::Nop | Op::Prefetch => {}
+            Op::Discard { space, addr } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                self.each_lane(at, warp, *space, &addresses, 128, mask, |region, offset, _| {
+                    region.state[offset..offset + 128].fill(UNDEFINED);
+                })?;
+            }
             Op::Ld { space, addr, size, signed, dst, order, used } => {
                 self.polled |= order.strong;
                 self.strong = order.strong;
@@ -200,8 +212,9 @@ impl Machine<'_> {
                 self.store(at, warp, *space, *addr, *size, src, mask)?;
             }
             Op::Atom { op, ty, space, addr, dst, b, c, .. } => {
-                self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
+                self.atomic(at, warp, *op, *ty, *space, *addr, dst, b, *c, mask)?;
             }
+            Op::Atom128(atom) => self.atomic128(at, warp, *atom, mask)?,
             Op::Activemask { d } => warp.set_r(*d, mask, &[mask; 32], ALL),
             Op::Shuffle { .. }
             | Op::Vote { .. }
@@ -429,7 +442,14 @@ impl Machine<'_> {
                     self.finding(at, Class::Barrier, Some(thread), what);
                     return Err(Stop);
                 }
+                if let Some(Reduce { p, .. }) = *reduce
+                    && mask & !warp.def_p[p as usize] != 0
+                {
+                    let what = "a barrier reduces a predicate that was never written".to_string();
+                    self.finding(at, Class::Uninitialised, Some(thread), what);
+                }
                 let live = warp.lanes & !warp.exited;
+                let program = self.program;
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                 let block = &mut cluster.blocks[at.block];
                 // The running warp is out of the block's list and counts as one that has not ended.
@@ -443,8 +463,8 @@ impl Machine<'_> {
                 }
                 bar.expected = expected;
                 bar.whole = asked.is_none();
-                if let Some((_, _, p, negated)) = reduce {
-                    let value = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] } & mask;
+                if let Some(Reduce { p, negated, .. }) = *reduce {
+                    let value = if negated { !warp.p[p as usize] } else { warp.p[p as usize] } & mask;
                     bar.any |= value != 0;
                     bar.all &= value == mask;
                     bar.count += value.count_ones();
@@ -465,8 +485,11 @@ impl Machine<'_> {
                     bar.generation += 1;
                     bar.arrived = 0;
                     bar.expected = 0;
-                    bar.last = (bar.any, bar.all, bar.count);
                     bar.released = std::mem::take(&mut bar.clocks);
+                    block.warps.iter_mut().chain([&mut *warp]).for_each(|w| bar.give(number, w, &program.code));
+                    if let Some(reduce) = reduce {
+                        bar.write(reduce, warp, mask);
+                    }
                 }
                 self.report.barrier_waits += u64::from(!arrive);
                 if let Some(before) = mismatch {
@@ -483,10 +506,6 @@ impl Machine<'_> {
                 }
                 if *arrive {
                     return Ok(Flow::Next);
-                }
-                if reduce.is_some() {
-                    self.finding(at, Class::Barrier, Some(thread), "`barrier.red` results are not modelled".into());
-                    return Err(Stop);
                 }
                 if full && let Some(cluster) = &self.clusters[at.cluster] {
                     warp.clocks.join(&cluster.blocks[at.block].bars[number as usize].released);
@@ -548,7 +567,7 @@ impl Machine<'_> {
             );
         }
         self.drain_stores(at, warp)?;
-        let launched = self.registers();
+        let (launched, program) = (self.registers(), self.program);
         let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
         let block = &mut cluster.blocks[at.block];
         if let Some(own) = warp.registers.or(launched) {
@@ -558,7 +577,7 @@ impl Machine<'_> {
         let ended = block.warps.iter().filter(|w| w.done).count() as u32 + 1;
         let left = 32 * (block.warps.len() as u32 - ended.min(block.warps.len() as u32));
         let all = 32 * block.warps.len() as u32;
-        for bar in &mut block.bars {
+        for (number, bar) in block.bars.iter_mut().enumerate() {
             if bar.expected > left
                 && bar.expected <= all
                 && bar.arrived > 0
@@ -570,6 +589,7 @@ impl Machine<'_> {
                 bar.arrived = 0;
                 bar.expected = 0;
                 bar.released = std::mem::take(&mut bar.clocks);
+                block.warps.iter_mut().for_each(|w| bar.give(number as u32, w, &program.code));
             }
         }
         let lanes = u64::from(warp.lanes.count_ones());
@@ -616,7 +636,7 @@ pub(super) fn read(warp: &Warp, slot: Slot) -> ([u64; 32], u32) {
         Slot::R(n) => (warp.r[n as usize].map(u64::from), warp.def_r[n as usize]),
         Slot::D(n) => (warp.d[n as usize], warp.def_d[n as usize]),
         Slot::P(n) => (std::array::from_fn(|i| u64::from(warp.p[n as usize] >> i & 1)), warp.def_p[n as usize]),
-        Slot::Sink => ([0; 32], ALL),
+        Slot::Q(_) | Slot::Sink => ([0; 32], ALL),
     }
 }
 

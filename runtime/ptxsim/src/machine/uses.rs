@@ -53,7 +53,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
         }
         Op::Atom { addr: a, dst, b, c, .. } => {
             addr(a, f);
-            b.iter().chain([dst, c]).for_each(|s| slot(s, f));
+            b.iter().chain(dst).chain([c]).for_each(|s| slot(s, f));
         }
         Op::Shuffle { d, a, b, c, .. } => [d, a, b, c].into_iter().for_each(|r| f(*r)),
         Op::Stmatrix { src, .. } => src.iter().for_each(|r| f(*r)),
