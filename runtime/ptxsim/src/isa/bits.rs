@@ -35,7 +35,7 @@ fn low24(a: u32) -> i64 {
     i64::from((a << 8) as i32 >> 8)
 }
 fn mul24_hi_s(a: u32, b: u32) -> u32 {
-    (low24(a) * low24(b) >> 16) as u32
+    ((low24(a) * low24(b)) >> 16) as u32
 }
 fn mul24_lo_s(a: u32, b: u32) -> u32 {
     (low24(a) * low24(b)) as u32
@@ -78,9 +78,9 @@ pub(super) static ROWS: &[Row] = &[
     r3!("sad.u16", |a, b, c| u16_(c.wrapping_add(u32::from((a as u16).abs_diff(b as u16))))),
     d3!("sad.s64", |a, b, c| c.wrapping_add((a as i64).abs_diff(b as i64))),
     d3!("sad.u64", |a, b, c| c.wrapping_add(a.abs_diff(b))),
-    r3!("mad.hi.s16", |a, b, c| u16_(((i32::from(a as i16) * i32::from(b as i16) >> 16) as u32).wrapping_add(c))),
-    r3!("mad.hi.u16", |a, b, c| u16_((u16_(a) * u16_(b) >> 16).wrapping_add(c))),
-    r3!("mad.hi.sat.s32", |a, b, c| add_sat((i64::from(a as i32) * i64::from(b as i32) >> 32) as u32, c)),
+    r3!("mad.hi.s16", |a, b, c| u16_((((i32::from(a as i16) * i32::from(b as i16)) >> 16) as u32).wrapping_add(c))),
+    r3!("mad.hi.u16", |a, b, c| u16_(((u16_(a) * u16_(b)) >> 16).wrapping_add(c))),
+    r3!("mad.hi.sat.s32", |a, b, c| add_sat(((i64::from(a as i32) * i64::from(b as i32)) >> 32) as u32, c)),
     r2!("mul24.hi.s32", |a, b| mul24_hi_s(a, b)),
     r2!("mul24.hi.u32", |a, b| (mul24_u(a, b) >> 16) as u32),
     r3!("mad24.lo.s32", |a, b, c| mul24_lo_s(a, b).wrapping_add(c)),

@@ -23,12 +23,20 @@ pub(super) enum RegType {
     Wide,
 }
 
+/// What an indirect call may call.
+#[derive(Clone)]
+pub(super) enum Callees {
+    Functions(Vec<String>),
+    Prototype(syntax::Shape),
+}
+
 #[derive(Default)]
 pub(super) struct Scope {
     pub(super) registers: HashMap<String, (Slot, u32)>,
     pub(super) ranges: Vec<(String, u32, RegType)>,
     pub(super) labels: HashMap<String, u32>,
     pub(super) targets: HashMap<String, Vec<String>>,
+    pub(super) callees: HashMap<String, Callees>,
     /// Space and offset of variables in it.
     pub(super) variables: HashMap<String, (Space, u64)>,
 }
@@ -163,7 +171,7 @@ fn flow(code: &[Inst]) -> super::flow::Flow {
                 targets.iter().for_each(|t| mark(*t as usize));
                 mark(pc + 1);
             }
-            Op::Exit | Op::Trap => mark(pc + 1),
+            Op::Exit | Op::Trap | Op::NoFunction { .. } => mark(pc + 1),
             op if meets(op) => mark(pc),
             _ => {}
         }
@@ -172,7 +180,7 @@ fn flow(code: &[Inst]) -> super::flow::Flow {
         Op::Bra { target } if code[pc].guard.is_none() => vec![*target],
         Op::Bra { target } => vec![pc as u32 + 1, *target],
         Op::Brx { targets, .. } => targets.clone(),
-        Op::Exit | Op::Trap if code[pc].guard.is_none() => vec![],
+        Op::Exit | Op::Trap | Op::NoFunction { .. } if code[pc].guard.is_none() => vec![],
         _ => vec![pc as u32 + 1],
     })
 }
@@ -269,6 +277,7 @@ impl<'a> Decoder<'a> {
         // Labels first: branches go forward.
         let mut scope_labels: Vec<HashMap<String, u32>> = vec![HashMap::new()];
         let mut scope_targets: Vec<HashMap<String, Vec<String>>> = vec![HashMap::new()];
+        let mut scope_callees: Vec<HashMap<String, Callees>> = vec![HashMap::new()];
         let (mut path, mut opened) = (vec![0usize], 0usize);
         for statement in body {
             match statement {
@@ -276,6 +285,7 @@ impl<'a> Decoder<'a> {
                     opened += 1;
                     scope_labels.push(HashMap::new());
                     scope_targets.push(HashMap::new());
+                    scope_callees.push(HashMap::new());
                     path.push(opened);
                 }
                 Statement::Close => {
@@ -288,6 +298,14 @@ impl<'a> Decoder<'a> {
                 Statement::Targets { name, labels } => {
                     scope_targets[path[path.len() - 1]].insert(name.clone(), labels.clone());
                 }
+                Statement::CallTargets { name, functions } => {
+                    let callees = Callees::Functions(functions.clone());
+                    scope_callees[path[path.len() - 1]].insert(name.clone(), callees);
+                }
+                Statement::Prototype { name, shape } => {
+                    let callees = Callees::Prototype(shape.clone());
+                    scope_callees[path[path.len() - 1]].insert(name.clone(), callees);
+                }
                 _ => {}
             }
         }
@@ -295,6 +313,7 @@ impl<'a> Decoder<'a> {
         self.scopes.push(Scope {
             labels: std::mem::take(&mut scope_labels[0]),
             targets: std::mem::take(&mut scope_targets[0]),
+            callees: std::mem::take(&mut scope_callees[0]),
             ..Scope::default()
         });
         let mut opened = 0;
@@ -309,6 +328,7 @@ impl<'a> Decoder<'a> {
                     self.scopes.push(Scope {
                         labels: std::mem::take(&mut scope_labels[opened]),
                         targets: std::mem::take(&mut scope_targets[opened]),
+                        callees: std::mem::take(&mut scope_callees[opened]),
                         ..Scope::default()
                     });
                 }
@@ -321,7 +341,7 @@ impl<'a> Decoder<'a> {
                     let label = self.scopes[self.scopes.len() - 1].labels[name];
                     self.labels[label as usize] = Some(self.code.len() as u32);
                 }
-                Statement::Targets { .. } => {}
+                Statement::Targets { .. } | Statement::CallTargets { .. } | Statement::Prototype { .. } => {}
                 Statement::UsedBytes(mask) => self.used = Some(*mask),
                 Statement::Location(at) => {
                     self.locations.insert(self.line + 1, *at);
@@ -686,77 +706,6 @@ impl<'a> Decoder<'a> {
         }
         let op = self.decode(i, &parts)?;
         self.push(op, guard);
-        Ok(())
-    }
-
-    pub(super) fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
-        let mut operands = i.operands.iter().peekable();
-        let returns = match operands.peek() {
-            Some(Operand::List(list)) => {
-                operands.next();
-                list.clone()
-            }
-            _ => vec![],
-        };
-        let Some(Operand::Name(name)) = operands.next() else { return Err("a function's name is expected".into()) };
-        let arguments = match operands.next() {
-            Some(Operand::List(list)) => list.clone(),
-            _ => vec![],
-        };
-        let place = |d: &Self, o: &Operand| match o {
-            Operand::Name(n) => d.find_variable(n).ok_or_else(|| format!("`{n}` is not a parameter variable")),
-            _ => Err("a parameter variable is expected".to_string()),
-        };
-        let at = |d: &mut Self, o: &Operand| -> Result<Addr> {
-            let (_, offset) = place(d, o)?;
-            Ok(Addr { base: Slot::D(d.const64(offset)), offset: 0 })
-        };
-        match (name.as_str(), arguments.len()) {
-            ("vprintf", 2) => {
-                let (format, values) = (at(self, &arguments[0])?, at(self, &arguments[1])?);
-                let d = returns.first().map(|r| at(self, r)).transpose()?;
-                self.push(Op::Printf { format, arguments: values, d }, guard);
-                return Ok(());
-            }
-            ("__assertfail", 5) => {
-                let (message, file, line) =
-                    (at(self, &arguments[0])?, at(self, &arguments[1])?, at(self, &arguments[2])?);
-                self.push(Op::AssertFail { message, file, line }, guard);
-                return Ok(());
-            }
-            _ => {}
-        }
-        if self.find_register(name).is_some() {
-            return Err("indirect calls are not supported".into());
-        }
-        let module = self.module;
-        let function = module.functions.iter().find(|f| !f.entry && f.name == *name);
-        let function = function.ok_or_else(|| format!("there is no function `{name}`"))?;
-        let body = function.body.as_ref().ok_or_else(|| format!("the function `{name}` has no body"))?;
-        if self.calls.contains(name) {
-            return Err(format!("`{name}` calls itself; recursion is not supported"));
-        }
-        if function.params.len() != arguments.len() || function.returns.len() != returns.len() {
-            return Err(format!("`{name}` takes {} arguments", function.params.len()));
-        }
-        let mut scope = Scope::default();
-        for (formal, actual) in function.params.iter().zip(&arguments).chain(function.returns.iter().zip(&returns)) {
-            scope.variables.insert(formal.name.clone(), place(self, actual)?);
-        }
-        let (skip, end) = (self.label(), self.label());
-        if let Some((p, negated)) = guard {
-            self.push(Op::Bra { target: skip }, Some((p, !negated)));
-        }
-        // The callee sees its own names only.
-        let outer = std::mem::replace(&mut self.scopes, vec![scope]);
-        self.calls.push(name.clone());
-        self.body(body, end);
-        self.calls.pop();
-        self.scopes = outer;
-        for label in [skip, end] {
-            self.labels[label as usize] = Some(self.code.len() as u32);
-        }
-        self.push(Op::Nop, None);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod agents;
 pub mod arith;
 mod atomic;
+mod call;
 mod carry;
 mod compare;
 pub mod convert;

@@ -413,6 +413,11 @@ pub enum Op {
     },
     Exit,
     Trap,
+    /// An indirect call to an address that none of its functions has; those that run already, by address.
+    NoFunction {
+        address: u32,
+        running: Box<[(u64, String)]>,
+    },
     /// `bar.sync`/`bar.arrive`: barrier and thread count by slot.
     Bar {
         id: u32,

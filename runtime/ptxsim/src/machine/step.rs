@@ -233,6 +233,18 @@ impl Machine<'_> {
                 );
                 return Err(Stop);
             }
+            Op::NoFunction { address, running } => {
+                let lane = mask.trailing_zeros();
+                let address = warp.d[*address as usize][lane as usize];
+                let what = match running.iter().find(|(at, _)| *at == address) {
+                    Some((_, name)) => {
+                        format!("an indirect call of `{name}`, which runs already; recursion is not supported")
+                    }
+                    None => format!("an indirect call to {address:#x}, where no function of the call's kind is"),
+                };
+                self.finding(at, Class::Trap, Some(warp.index * 32 + lane), what);
+                return Err(Stop);
+            }
             Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
                 return self.barrier(at, warp, op, mask, group, alone);
             }
