@@ -1,5 +1,7 @@
 //! The scalar programs that are recorded on hardware (`numerics/recording`), run in the simulator.
 
+#[path = "recorded/conversions.rs"]
+mod conversions;
 #[path = "../numerics/tests/evaluate/mod.rs"]
 mod evaluate;
 #[path = "../numerics/recording/mod.rs"]
@@ -51,6 +53,29 @@ fn recorded_programs_give_what_the_numerics_say() {
         failures.extend(wrong);
     }
     assert!(failures.is_empty(), "{} rows:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// The numerics are what the simulator converts with, so conversions are also held to a search among the values of a format.
+#[test]
+fn conversions_are_the_right_neighbours() {
+    let (mut failures, mut checked) = (vec![], 0);
+    for row in rows() {
+        if conversions::reference(&row.opcode, &[0; 3]).is_none() {
+            continue;
+        }
+        let results = run(&row).unwrap_or_else(|e| panic!("{}: {e}", row.opcode));
+        for (set, ours) in results.iter().enumerate() {
+            let inputs: Vec<u64> = (0..row.operands.len()).map(|k| row.input(set, k)).collect();
+            let want = conversions::reference(&row.opcode, &inputs).unwrap_or(0) & (u64::MAX >> (64 - row.bits));
+            if *ours != want {
+                failures.push(format!("{}: {inputs:x?}: {ours:x}, not {want:x}", row.opcode));
+                break;
+            }
+            checked += 1;
+        }
+    }
+    assert!(failures.is_empty(), "{} rows:\n{}", failures.len(), failures.join("\n"));
+    assert!(checked > 30_000, "only {checked} conversions");
 }
 
 /// The recorded spelling of what has two: floats round to nearest where nothing is said, and `mad` of floats is `fma`.
