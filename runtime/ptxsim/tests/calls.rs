@@ -63,6 +63,11 @@ fn a_list_names_what_may_be_called() {
     let choose = "mov.u64 %d2, twice; mov.u64 %d3, square; setp.lt.u32 %p0, %a, 10; selp.b64 %d4, %d2, %d3, %p0;";
     let out = values(&format!("{list} {choose} call.uni (back), %d4, (in), list; {STORE}"));
     assert!((0..64).all(|n| out[n as usize] == if n < 10 { 2 * n } else { n * n }), "{out:?}");
+    // So does a table in memory.
+    let out = values(&format!("{choose} call.uni (back), %d4, (in), table; {STORE}"));
+    assert!((0..64).all(|n| out[n as usize] == if n < 10 { 2 * n } else { n * n }), "{out:?}");
+    let (report, _) = run(&format!("mov.u64 %d4, never; call (back), %d4, (in), table; {STORE}"));
+    assert_eq!(report.findings[0].class, Class::Trap);
     // Lanes that the guard excludes keep what was in the result.
     let out = values(&format!(
         "{list} {choose} mov.u32 %r3, 7; st.param.b32 [back], %r3; setp.ge.u32 %p1, %a, 5; @!%p1 call (back), %d4, (in), list; {STORE}"

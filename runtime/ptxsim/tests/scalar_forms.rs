@@ -206,6 +206,29 @@ fn hints_are_taken_in_their_legal_forms_only() {
 }
 
 #[test]
+fn additions_of_subnormals_are_flushed_in_global_memory_only() {
+    let out = words(
+        "setp.ne.u32 %p0, %a, 0; @%p0 bra END; mov.u32 %r1, 3; mov.u32 %r2, sm; st.shared.u32 [%r2], %r1; st.global.u32 [%d0], %r1;
+        red.global.add.f32 [%d0], %r1; red.shared.add.f32 [%r2], %r1; red.global.add.u32 [%d0+16], %r1;
+        ld.shared.u32 %r3, [%r2]; st.global.u32 [%d0+8], %r3; cvta.shared.u64 %d2, sm; red.add.f32 [%d2], %r1; 
+        ld.shared.u32 %r3, [%r2]; st.global.u32 [%d0+24], %r3; END:",
+    );
+    assert_eq!(out[..4], [0, 6, 3, 9]);
+}
+
+#[test]
+fn special_registers_have_their_widths() {
+    let text = "selp.u32 %r1, 1, 0, %is_explicit_cluster; mov.u32 %r2, %envreg3; mov.u64 %d2, %pm1_64; mov.u32 %r3, %aggr_smem_size;
+        mov.u32 %r4, %clock_hi; cvt.u32.u64 %r5, %d2; add.u32 %r2, %r2, %r5; add.u32 %r2, %r2, %r4; mad.lo.u32 %r2, %r2, 10, %r1;
+        setp.eq.u32 %p0, %a, 0; @%p0 st.global.v2.u32 [%d0], {%r2, %r3};";
+    assert_eq!(words(text)[0], 1024 << 32);
+    let (report, out) = run(text, |l| (l.grid, l.cluster) = ([2, 1, 1], [2, 1, 1]));
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    assert_eq!(out[0], 1024 << 32 | 1);
+    assert!(refused("mov.u32 %r1, %envreg32;").contains("%envreg32"));
+}
+
+#[test]
 fn clocks_run_forward() {
     let out = words(
         "mov.u64 %d2, %clock64; mov.u64 %d3, %globaltimer; mov.u32 %r1, %clock; add.u32 %r3, %a, 1; mul.lo.u32 %r3, %r3, %r3;

@@ -329,7 +329,7 @@ fn selection_rows(r: &mut Rows) {
         }
         r.plain(&format!("slct.{{u{bits},s{bits}}}.s32"), bits, &[k, k, Int(32)]);
     }
-    for (ty, bits) in [("f16", 16), ("f32", 32), ("f64", 64)] {
+    for (ty, bits) in [("f32", 32), ("f64", 64)] {
         let text = "setp.lt.s32 %p, $c, 0; @ $d, $a, $b, %p;";
         r.text(&format!("selp.{ty}"), bits, &[kind(ty), kind(ty), Int(32)], text);
     }
@@ -363,5 +363,4 @@ fn selection_rows(r: &mut Rows) {
 fn pack_rows(r: &mut Rows) {
     r.plain("cvt.pack.sat.{u16,s16}.s32", 32, &[Int(32), Int(32)]);
     r.plain("cvt.pack.sat.{u8,s8,u4,s4,u2,s2}.s32.b32", 32, &[Int(32), Int(32), Int(32)]);
-    r.plain("cvt.{rn,rz,rm,rp}.bf16.{u8,s8}", 16, &[Int(8)]);
 }

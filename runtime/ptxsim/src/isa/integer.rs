@@ -280,6 +280,6 @@ pub(super) static ROWS: &[Row] = &[
     Row { pattern: "xor.pred", exec: Exec::PP(|a, b| a ^ b) },
     Row { pattern: "not.pred", exec: Exec::P1(|a| !a) },
     Row { pattern: "mov.pred", exec: Exec::P1(|a| a) },
-    Row { pattern: "selp.{b16,u16,s16,b32,u32,s32,f32,f16}", exec: Exec::Sel32 },
+    Row { pattern: "selp.{b16,u16,s16,b32,u32,s32,f32}", exec: Exec::Sel32 },
     Row { pattern: "selp.{b64,u64,s64,f64}", exec: Exec::Sel64 },
 ];

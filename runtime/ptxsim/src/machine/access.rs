@@ -436,13 +436,18 @@ impl Machine<'_> {
         }
         let mut old = vec![[0u64; 32]; b.len()];
         let (mut changed, mut unknown) = (false, None);
+        let first = addresses[mask.trailing_zeros() as usize % 32];
+        let global = space == Space::Global || space == Space::Generic && window(first).0 == Space::Global;
+        // Additions in global memory flush subnormals, those in shared memory do not (PTX ISA 9.7.13.5).
+        let flushed = global && op == AtomOp::Add && ty == Scalar::F32;
+        let flush = |bits: u64| if flushed { u64::from(ftz(bits as u32)) } else { bits };
         self.each_lane(at, warp, space, &addresses, size * b.len(), mask, |region, offset, lane| {
             for (e, values) in operands.iter().enumerate() {
                 let (before, known) = region.load(offset + e * size, size);
                 if !known && op != AtomOp::Exch {
                     unknown = Some(lane as u32);
                 }
-                let after = combine(op, ty, before, values[lane], third[lane]);
+                let after = flush(combine(op, ty, flush(before), flush(values[lane]), third[lane]));
                 changed |= after != before;
                 region.store(offset + e * size, size, after, true);
                 old[e][lane] = before;

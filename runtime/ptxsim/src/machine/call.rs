@@ -25,6 +25,19 @@ fn taken(module: &Module) -> HashSet<&str> {
     names
 }
 
+/// The functions that an initialised variable lists.
+fn table(module: &Module, name: &str) -> Option<Vec<String>> {
+    let variable = module.variables.iter().find(|v| v.name == name)?;
+    let mut names: Vec<String> = vec![];
+    for init in &variable.init {
+        match init {
+            Init::Address { name, .. } if !names.contains(name) => names.push(name.clone()),
+            _ => {}
+        }
+    }
+    Some(names)
+}
+
 impl<'a> Decoder<'a> {
     pub(super) fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
         let mut operands = i.operands.iter().peekable();
@@ -145,6 +158,7 @@ impl<'a> Decoder<'a> {
         let address = self.d(&Operand::Name(pointer.to_string()))?;
         let found = self.scopes.iter().rev().find_map(|s| s.callees.get(callees).cloned());
         let module = self.module;
+        let found = found.or_else(|| table(module, callees).map(Callees::Functions));
         let functions = match found.ok_or_else(|| format!("there is no prototype or list of functions `{callees}`"))? {
             Callees::Functions(names) => names.iter().map(|n| self.function(n)).collect::<Result<Vec<_>>>()?,
             Callees::Prototype(shape) => {

@@ -210,6 +210,11 @@ pub fn meets(op: &Op) -> bool {
     )
 }
 
+/// The number behind a stem.
+fn number(name: &str, stem: &str) -> Option<u32> {
+    name.strip_prefix(stem)?.parse().ok()
+}
+
 fn special(name: &str) -> Option<(Special, bool)> {
     let axis = |rest: &str| match rest {
         ".x" => Some(0),
@@ -246,7 +251,11 @@ fn special(name: &str) -> Option<(Special, bool)> {
         "%lanemask_gt" => (Special::MaskGt, false),
         "%lanemask_ge" => (Special::MaskGe, false),
         "%dynamic_smem_size" => (Special::DynamicShared, false),
-        "%total_smem_size" => (Special::TotalShared, false),
+        "%total_smem_size" | "%aggr_smem_size" => (Special::TotalShared, false),
+        // What a driver or a profiler would set.
+        _ if number(name, "%envreg").is_some_and(|n| n < 32) => (Special::Zero, false),
+        _ if number(name, "%pm").is_some_and(|n| n < 8) => (Special::Zero, false),
+        _ if name.strip_suffix("_64").and_then(|n| number(n, "%pm")).is_some_and(|n| n < 8) => (Special::Zero, true),
         _ => return None,
     })
 }
@@ -498,6 +507,18 @@ impl<'a> Decoder<'a> {
         Some(slot)
     }
 
+    fn explicit_cluster(&mut self) -> u32 {
+        let known = self.specials.iter().find_map(|(slot, s)| match slot {
+            Slot::P(p) if *s == Special::Explicit => Some(*p),
+            _ => None,
+        });
+        known.unwrap_or_else(|| {
+            let p = self.new_p();
+            self.specials.push((Slot::P(p), Special::Explicit));
+            p
+        })
+    }
+
     /// Any register, with its width.
     pub(super) fn any(&mut self, o: &Operand) -> Result<(Slot, u32)> {
         match o {
@@ -593,6 +614,7 @@ impl<'a> Decoder<'a> {
             Operand::Name(name) | Operand::Not(name) => match self.find_register(name) {
                 Some(Ok((Slot::P(n), _))) => Ok((n, matches!(o, Operand::Not(_)))),
                 Some(Err(e)) => Err(e),
+                None if name == "%is_explicit_cluster" => Ok((self.explicit_cluster(), matches!(o, Operand::Not(_)))),
                 _ => Err(format!("`{name}` is not a predicate")),
             },
             _ => Err("a predicate is expected".into()),

@@ -52,6 +52,8 @@ pub enum Special {
     MaskGe,
     DynamicShared,
     TotalShared,
+    /// A predicate: the launch has clusters.
+    Explicit,
     Zero,
 }
 
@@ -307,7 +309,9 @@ pub enum Op {
         d: Slot,
         s: [Slot; 3],
     },
+    /// The counter, moved down by `shift` bits.
     Clock {
+        shift: u32,
         d: Slot,
     },
     /// Adds a window's base to an address, or takes it away (`to`).

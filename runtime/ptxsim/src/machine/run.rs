@@ -304,12 +304,14 @@ impl Machine<'_> {
                             MaskGe => !((1 << lane) - 1),
                             DynamicShared => l.dynamic_shared,
                             TotalShared => bytes as u32,
+                            Explicit => u32::from(p.bounds.cluster.is_some() || l.cluster != [1; 3]),
                             Zero => 0,
                         }
                     });
                     match *slot {
                         Slot::R(n) => warp.set_r(n, u32::MAX, &value, u32::MAX),
                         Slot::D(n) => warp.set_d(n, u32::MAX, &value.map(u64::from), u32::MAX),
+                        Slot::P(n) => warp.set_p(n, u32::MAX, 0u32.wrapping_sub(value[0]), u32::MAX),
                         _ => {}
                     }
                 }

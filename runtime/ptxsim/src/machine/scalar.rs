@@ -188,7 +188,8 @@ impl Decoder<'_> {
                 "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%globaltimer_lo" | "%globaltimer_hi"
             );
             if dynamic {
-                return Ok(Op::Clock { d: self.any(to)?.0 });
+                let shift = if name.ends_with("_hi") { 32 } else { 0 };
+                return Ok(Op::Clock { shift, d: self.any(to)?.0 });
             }
         }
         if let Operand::Vector(items) = to {

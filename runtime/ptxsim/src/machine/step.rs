@@ -166,8 +166,8 @@ impl Machine<'_> {
                 let out = x.map(|x| f.apply(x, *register));
                 write(warp, *d, mask, &out, known);
             }
-            Op::Clock { d } => {
-                let now = self.steps;
+            Op::Clock { shift, d } => {
+                let now = self.steps >> shift;
                 write(warp, *d, mask, &[now; 32], ALL);
                 self.polled = true;
             }
