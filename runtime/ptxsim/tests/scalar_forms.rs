@@ -266,6 +266,13 @@ fn combinations_that_sm_90_lacks_are_refused() {
         "cvt.pack.sat.u8.s32 %r1, %r2, %r3;",
         "cvt.rn.u32.f32 %r1, %r2;",
         "mad.cc.u32 %r1, %r2, %r3, %r4;",
+        "vadd2.u32.u32.u32.sat.add %r1, %r2, %r3, %r4;",
+        "vadd2.u32.u32.u32 %r1, %r2, %r3;",
+        "vadd4.u32.u32.u32 %r1.b02, %r2, %r3, %r4;",
+        "vadd4.u32.u32.u32 %r1, %r2.b0128, %r3, %r4;",
+        "vabsdiff.u32.u32.u32 %r1.b3, %r2, %r3;",
+        "vshl.u32.u32.s32.clamp %r1, %r2, %r3;",
+        "vmad.u32.u32.u32 %r1, %r2, %r3, %r4;",
         "lop3.xor.b32 %r1|%p0, %r2, %r3, %r4, 0x80, %p1;",
     ] {
         let message = refused(wrong);

@@ -100,6 +100,7 @@ pub fn rows() -> Vec<Row> {
     comparison_rows(&mut r);
     selection_rows(&mut r);
     pack_rows(&mut r);
+    video_rows(&mut r);
     r.0
 }
 
@@ -363,4 +364,23 @@ fn selection_rows(r: &mut Rows) {
 fn pack_rows(r: &mut Rows) {
     r.plain("cvt.pack.sat.{u16,s16}.s32", 32, &[Int(32), Int(32)]);
     r.plain("cvt.pack.sat.{u8,s8,u4,s4,u2,s2}.s32.b32", 32, &[Int(32), Int(32), Int(32)]);
+}
+
+/// Elements by default and by selectors, which stand behind the `;` of an opcode: of d, a and b.
+fn video_rows(r: &mut Rows) {
+    let three = [Int(32), Int(32), Int(32)];
+    for n in [2, 4] {
+        let (mask, a, b) = if n == 2 { ("h1", "h03", "h12") } else { ("b20", "b0527", "b1346") };
+        let ops = format!("{{vadd,vsub,vavrg,vabsdiff,vmin,vmax}}{n}");
+        r.plain(&format!("{ops}.{{u32,s32}}.{{u32.u32,s32.s32,u32.s32}}{{,.sat,.add}}"), 32, &three);
+        r.plain(&format!("vset{n}.{{u32.u32,s32.s32}}.{{eq,ne,lt,le,gt,ge}}{{,.add}}"), 32, &three);
+        let text = format!("@ $d.{mask}, $a.{a}, $b.{b}, $c;");
+        r.text(&format!("{{vadd,vabsdiff}}{n}.s32.s32.u32{{,.sat,.add}};{mask} {a} {b}"), 32, &three, &text);
+    }
+    let ops = "{vadd,vsub,vabsdiff,vmin,vmax}";
+    r.plain(&format!("{ops}.{{u32,s32}}.{{u32.u32,s32.u32}}{{,.sat}}"), 32, &three[..2]);
+    r.plain(&format!("{ops}.{{u32,s32}}.s32.s32.{{add,min,max}}"), 32, &three);
+    r.text(&format!("{ops}.{{u32,s32}}.s32.u32.sat;h1 b2 h0"), 32, &three, "@ $d.h1, $a.b2, $b.h0, $c;");
+    r.plain("{vshl,vshr}.{u32,s32}.{u32,s32}.u32{,.sat}.{clamp,wrap}", 32, &[Int(32), Count]);
+    r.text("{vshl,vshr}.u32.s32.u32.clamp.add;w0 h1 b0", 32, &[Int(32), Count, Int(32)], "@ $d, $a.h1, $b.b0, $c;");
 }

@@ -23,6 +23,7 @@ mod state;
 mod step;
 pub mod tensormap;
 mod uses;
+mod video;
 mod wide;
 
 pub use decode::{Symbols, decode};

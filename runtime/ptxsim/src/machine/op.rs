@@ -254,6 +254,12 @@ pub enum Op {
         d: Slot,
         s: [Slot; 3],
     },
+    /// A video instruction.
+    Video {
+        f: Box<super::video::Video>,
+        d: u32,
+        s: [u32; 3],
+    },
     /// `setp` with both results and the combining predicate (slot, negated). The second result is that of `high`, or the
     /// first one negated.
     Setp {

@@ -40,7 +40,7 @@ impl Decoder<'_> {
             }
             "brx" => self.brx(i),
             "trap" if rest.is_empty() => Ok(Op::Trap),
-            _ => match self.hint(i, parts) {
+            _ => match self.hint(i, parts).or_else(|| self.video(i, parts)) {
                 Some(op) => op,
                 None => self.family(i, parts),
             },

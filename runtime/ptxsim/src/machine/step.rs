@@ -34,6 +34,12 @@ impl Machine<'_> {
                 let out = x.map(|x| f.apply(x));
                 write(warp, *d, mask, &out, known);
             }
+            Op::Video { f, d, s } => {
+                let s = s.map(|n| n as usize);
+                let out = std::array::from_fn(|lane| f.apply(s.map(|n| warp.r[n][lane])));
+                let known = s.iter().fold(ALL, |k, n| k & warp.def_r[*n]);
+                warp.set_r(*d, mask, &out, known);
+            }
             Op::Setp { f, d, q, a, b, high, combine } => {
                 let (value, known) = match f {
                     Exec::PRR(f) => (

@@ -34,6 +34,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
                 f(*d);
             }
         }
+        Op::Video { d, s, .. } => s.iter().chain([d]).for_each(|r| f(*r)),
         Op::Setp { f: Exec::PRR(_), a, b, .. } => {
             f(*a);
             f(*b);
