@@ -1,4 +1,4 @@
-//! Calls (PTX ISA 9.7.12.4). A callee is inlined; an indirect call is a choice among the functions it may name.
+//! Calls (PTX ISA 9.7.12.5). A callee is inlined; an indirect call is a choice among the functions it may name.
 
 use super::decode::{Callees, Decoder, Result, Scope};
 use super::op::*;

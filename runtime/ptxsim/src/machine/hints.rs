@@ -1,4 +1,4 @@
-//! Decoders of instructions that steer caches, or wait for nothing in particular (PTX ISA 9.7.9.16 to 9.7.9.20, 9.7.13.17, 9.7.19).
+//! Decoders of instructions that steer caches, or wait for nothing in particular (PTX ISA 9.7.9.15 to 9.7.9.18, 9.7.13.13, 9.7.19).
 //!
 //! They do nothing to what a kernel computes, except `discard`, whose bytes are lost, and `createpolicy`, whose result only
 //! other hints take.
