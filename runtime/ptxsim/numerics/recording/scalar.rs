@@ -381,6 +381,8 @@ fn video_rows(r: &mut Rows) {
     r.plain(&format!("{ops}.{{u32,s32}}.{{u32.u32,s32.u32}}{{,.sat}}"), 32, &three[..2]);
     r.plain(&format!("{ops}.{{u32,s32}}.s32.s32.{{add,min,max}}"), 32, &three);
     r.text(&format!("{ops}.{{u32,s32}}.s32.u32.sat;h1 b2 h0"), 32, &three, "@ $d.h1, $a.b2, $b.h0, $c;");
+    r.plain("vset.{u32.u32,s32.s32,u32.s32}.{eq,ne,lt,le,gt,ge}", 32, &three[..2]);
+    r.plain("vset.{u32.u32,s32.s32}.{lt,ge}.{add,min,max}", 32, &three);
     r.plain("{vshl,vshr}.{u32,s32}.{u32,s32}.u32{,.sat}.{clamp,wrap}", 32, &[Int(32), Count]);
     r.text("{vshl,vshr}.u32.s32.u32.clamp.add;w0 h1 b0", 32, &[Int(32), Count, Int(32)], "@ $d, $a.h1, $b.b0, $c;");
 }

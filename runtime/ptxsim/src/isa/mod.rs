@@ -1,8 +1,9 @@
 //! The decode table: which instructions exist, and what each is to the machine.
 //!
 //! Central type: [`Row`]. Arithmetic rows name every legal spelling with braces (`add{,.sat}.s32`) and carry the function that
-//! computes one warp; [`lookup`] finds the row of a spelled opcode. Floats in the other modes are in [`general`]. Instructions that touch memory, control or other threads
-//! have a family decoder in `machine::decode` that refuses any modifier it does not know.
+//! computes one warp; [`lookup`] finds the row of a spelled opcode. Floats in the other modes are in [`general`]. Instructions
+//! that touch memory, control or other threads have a family decoder in `machine::decode` that refuses any modifier it does not
+//! know.
 
 mod bits;
 mod compare;

@@ -71,9 +71,11 @@ fn scalar(parts: &[&str], selectors: &str, x: &[u64]) -> Option<u64> {
         };
         (bits, u32::from(text.as_bytes()[1] - b'0') * bits)
     };
+    // `vset` has no type of its result, which is unsigned.
+    let first = if parts[0] == "vset" { 1 } else { 2 };
     let part = |k: usize| {
         let (bits, shift) = place(selectors[k + 1]);
-        element(&[x[k] >> shift], 0, 32 / bits, parts[k + 2] == "s32")
+        element(&[x[k] >> shift], 0, 32 / bits, parts[k + first] == "s32")
     };
     let (p, q) = (part(0), part(1));
     let t = match parts[0] {
@@ -84,7 +86,7 @@ fn scalar(parts: &[&str], selectors: &str, x: &[u64]) -> Option<u64> {
         _ => i128::from(operate(parts, p, q)?),
     };
     let (bits, shift) = place(selectors[0]);
-    let signed = parts[1] == "s32";
+    let signed = first == 2 && parts[1] == "s32";
     let (low, high) =
         if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
     let t = if parts.contains(&"sat") { t.clamp(low, high) } else { t } as u32;

@@ -1,4 +1,4 @@
-//! Decoder of the video instructions. `vmad` and the scalar `vset` are refused.
+//! Decoder of the video instructions. `vmad` is refused.
 
 use super::{Compare, Kind, Part, Second, Video};
 use crate::machine::decode::{Decoder, Result};
@@ -49,7 +49,7 @@ impl Decoder<'_> {
             ("vmax", _) => Kind::Max,
             ("vshl", 1) => Kind::Shl { wrap: false },
             ("vshr", 1) => Kind::Shr { wrap: false },
-            ("vset", 2 | 4) => Kind::Set(Compare::Eq),
+            ("vset", _) => Kind::Set(Compare::Eq),
             _ => return None,
         };
         Some(self.video_of(i, kind, lanes, Mods(&parts[1..])))
