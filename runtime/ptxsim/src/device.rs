@@ -4,7 +4,7 @@
 
 use crate::machine::op::Program;
 use crate::machine::{Launch, Symbols, decode, run};
-use crate::memory::{CONST_WINDOW, Global, Region, SHARED_WINDOW};
+use crate::memory::{CONST_WINDOW, FUNCTION_WINDOW, Global, Region, SHARED_WINDOW};
 use crate::report::Report;
 use crate::syntax::{self, Init, Space, SyntaxError, Variable};
 
@@ -80,6 +80,10 @@ impl Device {
                 _ => return Err(fail(v.line, format!("`{}`: a module variable of this state space", v.name))),
             };
             module.symbols.insert(v.name.clone(), (v.space, at));
+        }
+        // Functions have addresses too, for indirect calls.
+        for (n, f) in module.syntax.functions.iter().filter(|f| !f.entry).enumerate() {
+            module.symbols.entry(f.name.clone()).or_insert((Space::Global, FUNCTION_WINDOW + 16 * (n as u64 + 1)));
         }
         module.constants = Region::filled("constants", 0, std::mem::take(&mut module.constants.data));
         for v in &module.syntax.variables {

@@ -135,10 +135,16 @@ fn known(ptx: &str) -> &'static [&'static str] {
         | "triton/matmul_scaled_f16.ptx" => &["proxy-order"],
         // Accumulators are unpacked before the wait.
         "triton/matmul_f16_sums.ptx" => &["ptx-contract"],
-        // Barriers are initialised twice; the copies bring 16384 bytes where the kernel expects 8192.
-        "triton/matmul_specialized.ptx" => &["mbarrier", "race", "deadlock"],
+        // Barriers are initialised again without `mbarrier.inval`; rows that go too far down meet those of the next block.
+        "triton/matmul_specialized.ptx" => &["mbarrier", "race"],
         _ => &[],
     }
+}
+
+/// The first element of a result that the compiler got wrong.
+fn miscompiled(ptx: &str) -> Option<&'static str> {
+    // The second half of a tile goes 64 rows too far down, so nothing is written to row 64 of 392 columns.
+    (ptx == "triton/matmul_specialized.ptx").then_some("element 25088 is 0,")
 }
 
 /// `TRICOT_CASE=PART` runs the cases whose names contain it.
@@ -161,11 +167,11 @@ fn other_compilers_give_right_results_and_known_findings() {
             if o.classes.iter().any(|c| !known.contains(c)) || known.iter().any(|k| !o.classes.contains(k)) {
                 wrong.push(format!("{}: findings are not {known:?}\n    {}", o.name, o.findings));
             }
-            // A kernel that hangs has no result.
-            if let Err(e) = o.result
-                && !known.contains(&"deadlock")
-            {
-                wrong.push(format!("{}: {e}\n    {}", o.name, o.findings));
+            match (o.result, miscompiled(&document.ptx)) {
+                (Ok(()), None) => {}
+                (Err(e), Some(known)) if e.contains(known) => {}
+                (Ok(()), Some(known)) => wrong.push(format!("{}: the result is right, against `{known}`", o.name)),
+                (Err(e), _) => wrong.push(format!("{}: {e}\n    {}", o.name, o.findings)),
             }
         }
     }

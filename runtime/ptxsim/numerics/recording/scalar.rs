@@ -98,6 +98,9 @@ pub fn rows() -> Vec<Row> {
     conversion_rows(&mut r);
     integer_rows(&mut r);
     comparison_rows(&mut r);
+    selection_rows(&mut r);
+    pack_rows(&mut r);
+    video_rows(&mut r);
     r.0
 }
 
@@ -313,4 +316,73 @@ fn comparison_rows(r: &mut Rows) {
     r.plain("set.{eq,lt,ge}.{u32,s32,f32}.{s32,u32}", 32, &[Int(32), Int(32)]);
     r.plain("slct.{b32,f32}.s32", 32, &[Int(32), Int(32), Int(32)]);
     r.plain("slct{,.ftz}.{b32,f32}.f32", 32, &[Int(32), Int(32), F32]);
+}
+
+/// Choices, predicates, and the comparisons of halves.
+fn selection_rows(r: &mut Rows) {
+    for bits in [16, 32, 64] {
+        let k = Int(bits);
+        let selp = format!("selp.{{b{bits},u{bits},s{bits}}}");
+        r.text(&selp, bits, &[k, k, Int(32)], "setp.lt.s32 %p, $c, 0; @ $d, $a, $b, %p;");
+        if bits != 32 {
+            r.plain(&format!("slct.b{bits}.s32"), bits, &[k, k, Int(32)]);
+            r.plain(&format!("slct{{,.ftz}}.b{bits}.f32"), bits, &[k, k, F32]);
+        }
+        r.plain(&format!("slct.{{u{bits},s{bits}}}.s32"), bits, &[k, k, Int(32)]);
+    }
+    for (ty, bits) in [("f32", 32), ("f64", 64)] {
+        let text = "setp.lt.s32 %p, $c, 0; @ $d, $a, $b, %p;";
+        r.text(&format!("selp.{ty}"), bits, &[kind(ty), kind(ty), Int(32)], text);
+    }
+    r.plain("slct{,.ftz}.f64.f32", 64, &[Int(64), Int(64), F32]);
+    r.plain("slct.f64.s32", 64, &[Int(64), Int(64), Int(32)]);
+    let two = "setp.lt.s32 %p, $a, 0; setp.lt.s32 %q, $b, 0; @ %p, %p, %q; selp.b32 $d, 1, 0, %p;";
+    r.text("{and,or,xor}.pred", 32, &[Int(32), Int(32)], two);
+    r.text("{not,mov}.pred", 32, &[Int(32)], "setp.lt.s32 %p, $a, 0; @ %q, %p; selp.b32 $d, 1, 0, %q;");
+    r.text("setp.{lo,ls,hi,hs}.u16", 32, &[Int(16), Int(16)], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
+    r.text("setp.{lo,ls,hi,hs}.u64", 32, &[Int(64), Int(64)], "@ %p, $a, $b; selp.b32 $d, 1, 0, %p;");
+    let halves = "@ %p|%q, $a, $b; selp.b32 $d, 1, 0, %p; selp.b32 %z, 2, 0, %q; or.b32 $d, $d, %z;";
+    r.text("setp.{eq,ne,lt,le,gt,ge,equ,neu,ltu,leu,gtu,geu,num,nan}.bf16x2", 32, &[Bf16x2, Bf16x2], halves);
+    for (ty, ftz) in [("f16", "{,.ftz}"), ("bf16", "")] {
+        let k = kind(ty);
+        r.plain(&format!("set.{{ne,le,geu,num}}{ftz}.{{u16,s16,{ty}}}.{ty}"), 16, &[k, k]);
+        r.plain(&format!("set.{{ne,le,geu,num}}{ftz}.{{u32,s32}}.{ty}"), 32, &[k, k]);
+        let k = kind(&format!("{ty}x2"));
+        r.plain(&format!("set.{{eq,gt,ltu,nan}}{ftz}.{{u32,s32,{ty}x2}}.{ty}x2"), 32, &[k, k]);
+    }
+    r.plain("set.{le,neu}.{u32,f32}.f64", 32, &[F64, F64]);
+    r.plain("set.{le,neu}.{f16,bf16}.f32", 16, &[F32, F32]);
+    r.plain("set.{lt,ge}.{u32,f32}.{s64,u64}", 32, &[Int(64), Int(64)]);
+    // The predicate that is combined is whether the third operand is negative.
+    let combined = "setp.lt.s32 %p, $c, 0; @ $d, $a, $b, %p;";
+    r.text("set.{lt,ge}.{and,or,xor}.u32.s32", 32, &[Int(32), Int(32), Int(32)], combined);
+    let combined =
+        "setp.lt.s32 %p, $c, 0; @ %p|%q, $a, $b, !%p; selp.b32 $d, 1, 0, %p; selp.b32 %z, 2, 0, %q; or.b32 $d, $d, %z;";
+    r.text("setp.{lt,ge}.{and,or,xor}.s32", 32, &[Int(32), Int(32), Int(32)], combined);
+}
+
+fn pack_rows(r: &mut Rows) {
+    r.plain("cvt.pack.sat.{u16,s16}.s32", 32, &[Int(32), Int(32)]);
+    r.plain("cvt.pack.sat.{u8,s8,u4,s4,u2,s2}.s32.b32", 32, &[Int(32), Int(32), Int(32)]);
+}
+
+/// Elements by default and by selectors, which stand behind the `;` of an opcode: of d, a and b.
+fn video_rows(r: &mut Rows) {
+    let three = [Int(32), Int(32), Int(32)];
+    for n in [2, 4] {
+        let (mask, a, b) = if n == 2 { ("h1", "h03", "h12") } else { ("b20", "b0527", "b1346") };
+        let ops = format!("{{vadd,vsub,vavrg,vabsdiff,vmin,vmax}}{n}");
+        r.plain(&format!("{ops}.{{u32,s32}}.{{u32.u32,s32.s32,u32.s32}}{{,.sat,.add}}"), 32, &three);
+        r.plain(&format!("vset{n}.{{u32.u32,s32.s32}}.{{eq,ne,lt,le,gt,ge}}{{,.add}}"), 32, &three);
+        let text = format!("@ $d.{mask}, $a.{a}, $b.{b}, $c;");
+        r.text(&format!("{{vadd,vabsdiff}}{n}.s32.s32.u32{{,.sat,.add}};{mask} {a} {b}"), 32, &three, &text);
+    }
+    let ops = "{vadd,vsub,vabsdiff,vmin,vmax}";
+    r.plain(&format!("{ops}.{{u32,s32}}.{{u32.u32,s32.u32}}{{,.sat}}"), 32, &three[..2]);
+    r.plain(&format!("{ops}.{{u32,s32}}.s32.s32.{{add,min,max}}"), 32, &three);
+    r.text(&format!("{ops}.{{u32,s32}}.s32.u32.sat;h1 b2 h0"), 32, &three, "@ $d.h1, $a.b2, $b.h0, $c;");
+    r.plain("vset.{u32.u32,s32.s32,u32.s32}.{eq,ne,lt,le,gt,ge}", 32, &three[..2]);
+    r.plain("vset.{u32.u32,s32.s32}.{lt,ge}.{add,min,max}", 32, &three);
+    r.plain("{vshl,vshr}.{u32,s32}.{u32,s32}.u32{,.sat}.{clamp,wrap}", 32, &[Int(32), Count]);
+    r.text("{vshl,vshr}.u32.s32.u32.clamp.add;w0 h1 b0", 32, &[Int(32), Count, Int(32)], "@ $d, $a.h1, $b.b0, $c;");
 }

@@ -1,4 +1,4 @@
-//! `setp` (PTX ISA 9.7.6): comparisons as lane masks. Unordered forms (`ltu`) are true on NaN.
+//! `setp` (PTX ISA 9.7.6) and `testp` (9.7.3.1): comparisons as lane masks. Unordered forms (`ltu`) are true on NaN.
 
 // The unordered comparisons are negations by their definition.
 #![allow(clippy::neg_cmp_op_on_partial_ord)]
@@ -184,4 +184,17 @@ pub(super) static ROWS: &[Row] = &[
         let (x, y) = (bf16(a), bf16(b));
         x.is_nan() || y.is_nan()
     }),
+    // `testp` looks at one operand, which stands in both places.
+    prr!("testp.finite.f32", |a, _b| f(a).is_finite()),
+    prr!("testp.infinite.f32", |a, _b| f(a).is_infinite()),
+    prr!("testp.number.f32", |a, _b| !f(a).is_nan()),
+    prr!("testp.notanumber.f32", |a, _b| f(a).is_nan()),
+    prr!("testp.normal.f32", |a, _b| f(a).is_normal()),
+    prr!("testp.subnormal.f32", |a, _b| f(a).is_subnormal()),
+    pdd!("testp.finite.f64", |a, _b| d(a).is_finite()),
+    pdd!("testp.infinite.f64", |a, _b| d(a).is_infinite()),
+    pdd!("testp.number.f64", |a, _b| !d(a).is_nan()),
+    pdd!("testp.notanumber.f64", |a, _b| d(a).is_nan()),
+    pdd!("testp.normal.f64", |a, _b| d(a).is_normal()),
+    pdd!("testp.subnormal.f64", |a, _b| d(a).is_subnormal()),
 ];

@@ -1,4 +1,4 @@
-//! Floating point (PTX ISA 9.7.3, 9.7.4). Rounding modes other than to nearest are refused until their rows exist.
+//! Floating point to nearest with host arithmetic (PTX ISA 9.7.3, 9.7.4); [`super::general`] has the other combinations.
 
 use super::*;
 use crate::machine::arith::*;

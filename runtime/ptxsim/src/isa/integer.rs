@@ -5,7 +5,7 @@ use super::*;
 fn s16(a: u32) -> i32 {
     a as u16 as i16 as i32
 }
-fn u16_(a: u32) -> u32 {
+pub(super) fn u16_(a: u32) -> u32 {
     a & 0xffff
 }
 fn mulhi(a: u64, b: u64) -> u64 {
@@ -53,7 +53,7 @@ fn bfe_s(a: u64, width: u64, pos: u32, len: u32) -> u64 {
     }
     out
 }
-fn bfi(a: u64, b: u64, width: u32, pos: u32, len: u32) -> u64 {
+pub(super) fn bfi(a: u64, b: u64, width: u32, pos: u32, len: u32) -> u64 {
     let (pos, len) = (pos & 255, len & 255);
     let mut out = b;
     for i in 0..len {
@@ -71,7 +71,7 @@ fn dp4a(a: u32, b: u32, c: u32, sa: bool, sb: bool) -> u32 {
     };
     (0..4).fold(c, |sum, n| sum.wrapping_add(byte(a, n, sa).wrapping_mul(byte(b, n, sb)) as u32))
 }
-fn dp2a(a: u32, b: u32, c: u32, sa: bool, sb: bool, high: u32) -> u32 {
+pub(super) fn dp2a(a: u32, b: u32, c: u32, sa: bool, sb: bool, high: u32) -> u32 {
     let half = |n: u32| if sa { s16(a >> (16 * n)) } else { u16_(a >> (16 * n)) as i32 };
     let byte = |n: u32| {
         let v = (b >> (8 * (n + 2 * high))) as u8;
@@ -280,6 +280,6 @@ pub(super) static ROWS: &[Row] = &[
     Row { pattern: "xor.pred", exec: Exec::PP(|a, b| a ^ b) },
     Row { pattern: "not.pred", exec: Exec::P1(|a| !a) },
     Row { pattern: "mov.pred", exec: Exec::P1(|a| a) },
-    Row { pattern: "selp.{b16,u16,s16,b32,u32,s32,f32,f16}", exec: Exec::Sel32 },
+    Row { pattern: "selp.{b16,u16,s16,b32,u32,s32,f32}", exec: Exec::Sel32 },
     Row { pattern: "selp.{b64,u64,s64,f64}", exec: Exec::Sel64 },
 ];

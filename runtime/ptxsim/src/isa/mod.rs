@@ -1,12 +1,15 @@
 //! The decode table: which instructions exist, and what each is to the machine.
 //!
 //! Central type: [`Row`]. Arithmetic rows name every legal spelling with braces (`add{,.sat}.s32`) and carry the function that
-//! computes one warp; [`lookup`] finds the row of a spelled opcode. Instructions that touch memory, control or other threads
-//! have a family decoder in `machine::decode` that refuses any modifier it does not know.
+//! computes one warp; [`lookup`] finds the row of a spelled opcode. Floats in the other modes are in [`general`]. Instructions
+//! that touch memory, control or other threads have a family decoder in `machine::decode` that refuses any modifier it does not
+//! know.
 
+mod bits;
 mod compare;
 mod convert;
 mod float;
+pub mod general;
 mod integer;
 
 use std::collections::HashMap;
@@ -42,6 +45,8 @@ pub enum Exec {
     DRRD(fn(&L32, &L32, &L64, &mut L64)),
     /// r = f(d, r, r) and d = f(d, r, r): bit fields.
     DDRR(fn(&L64, &L32, &L32, &mut L64)),
+    /// d = f(d, d, r, r): bit field insertion.
+    DDDRR(fn(&L64, &L64, &L32, &L32, &mut L64)),
     /// r = f(r, r, r, r)
     R4(fn(&L32, &L32, &L32, &L32, &mut L32)),
     /// p = f(r, r), with the forms of `setp`.
@@ -249,7 +254,12 @@ pub fn spellings(pattern: &str) -> Vec<String> {
 
 /// All arithmetic rows.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
-    [integer::ROWS, float::ROWS, compare::ROWS, convert::ROWS].into_iter().flatten()
+    [integer::ROWS, bits::ROWS, float::ROWS, compare::ROWS, convert::ROWS].into_iter().flatten()
+}
+
+/// Every spelling that computes on registers: of the rows, and of [`general`].
+pub fn all_spellings() -> impl Iterator<Item = String> {
+    rows().map(|r| r.pattern).chain(general::PATTERNS.iter().map(|p| p.0)).flat_map(spellings)
 }
 
 /// The row of a spelled opcode.

@@ -474,7 +474,7 @@ impl Machine<'_> {
         ty: Scalar,
         space: Space,
         addr: Addr,
-        dst: Slot,
+        dst: &[Slot],
         b: &[Slot],
         c: Slot,
         mask: u32,
@@ -506,18 +506,23 @@ impl Machine<'_> {
         for (lane, t) in third.iter_mut().enumerate() {
             *t = get(warp, c, lane);
         }
-        let mut old = [0u64; 32];
+        let mut old = vec![[0u64; 32]; b.len()];
         let (mut changed, mut unknown) = (false, None);
+        let first = addresses[mask.trailing_zeros() as usize % 32];
+        let global = space == Space::Global || space == Space::Generic && window(first).0 == Space::Global;
+        // Additions in global memory flush subnormals, those in shared memory do not (PTX ISA 9.7.13.5).
+        let flushed = global && op == AtomOp::Add && ty == Scalar::F32;
+        let flush = |bits: u64| if flushed { u64::from(ftz(bits as u32)) } else { bits };
         self.each_lane(at, warp, space, &addresses, size * b.len(), mask, |region, offset, lane| {
             for (e, values) in operands.iter().enumerate() {
                 let (before, known) = region.load(offset + e * size, size);
                 if !known && op != AtomOp::Exch {
                     unknown = Some(lane as u32);
                 }
-                let after = combine(op, ty, before, values[lane], third[lane]);
+                let after = flush(combine(op, ty, flush(before), flush(values[lane]), third[lane]));
                 changed |= after != before;
                 region.store(offset + e * size, size, after, true);
-                old[lane] = before;
+                old[e][lane] = before;
             }
         })?;
         if let Some(lane) = unknown {
@@ -527,13 +532,8 @@ impl Machine<'_> {
         self.touch_lanes(at, warp, space, &addresses, size * b.len(), mask, true, true);
         self.activity += u64::from(changed);
         self.polled |= op == AtomOp::Cas || !changed;
-        match dst {
-            Slot::R(d) => {
-                let out = std::array::from_fn(|i| old[i] as u32);
-                warp.set_r(d, mask, &out, u32::MAX);
-            }
-            Slot::D(d) => warp.set_d(d, mask, &old, u32::MAX),
-            _ => {}
+        for (slot, old) in dst.iter().zip(&old) {
+            super::step::write(warp, *slot, mask, old, u32::MAX);
         }
         Ok(())
     }

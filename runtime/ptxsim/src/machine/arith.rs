@@ -119,5 +119,9 @@ pub fn to_e5m2(v: f32) -> u32 {
 }
 /// Nearest, ties away from zero, 10 fraction bits.
 pub fn to_tf32_rna(bits: u32) -> u32 {
-    if bits & 0x7f80_0000 == 0x7f80_0000 { bits } else { bits.wrapping_add(0x1000) & !0x1fff }
+    match f32::from_bits(bits) {
+        v if v.is_nan() => 0x7fff_ffff,
+        v if v.is_infinite() => bits,
+        _ => bits.wrapping_add(0x1000) & !0x1fff,
+    }
 }

@@ -1,194 +1,208 @@
-//! `cvt` between any two scalar types by way of exact intermediates (PTX ISA 9.7.9.21).
+//! `cvt` (PTX ISA 9.7.9.21) in every form of sm_90, and `cvt.pack` (9.7.9.22).
+//!
+//! Central type: [`Conversion`]. What is illegal is refused when it is read.
 
-use super::arith::*;
+use super::family::Mods;
+use tricot_ptx_numerics::convert::{Convert, Type};
+use tricot_ptx_numerics::format::{BF16, E4M3, E5M2, F16, F32, Format, Round, TF32};
 
+/// How values lie in the registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    Int { bits: u32, signed: bool },
-    F16,
-    Bf16,
-    F32,
-    F64,
+pub enum Shape {
+    /// One value.
+    Single,
+    /// Two sources become the upper and the lower part of so many bits each.
+    Join { bits: u32 },
+    /// Both parts of one source become both parts of the result.
+    Both { from: u32, to: u32 },
+    /// `cvt.pack`: like `Join`, and the third source moves up above them.
+    Push { bits: u32 },
 }
 
-impl Type {
-    pub fn parse(name: &str) -> Option<Type> {
-        Some(match name {
-            "f16" => Type::F16,
-            "bf16" => Type::Bf16,
-            "f32" => Type::F32,
-            "f64" => Type::F64,
-            _ => {
-                let bits: u32 = name[1..].parse().ok().filter(|b| matches!(b, 8 | 16 | 32 | 64))?;
-                match &name[..1] {
-                    "u" | "b" => Type::Int { bits, signed: false },
-                    "s" => Type::Int { bits, signed: true },
-                    _ => return None,
-                }
-            }
+/// One instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    convert: Convert,
+    pub shape: Shape,
+    /// Bits of a source and of the result.
+    pub source: u32,
+    pub result: u32,
+}
+
+fn bits(ty: Type) -> u32 {
+    match ty {
+        Type::Int { bits, .. } => bits,
+        Type::Float(f) => 1 + f.exp_bits + f.man_bits + f.low,
+    }
+}
+
+fn same(f: &Format, g: &Format) -> bool {
+    (f.exp_bits, f.man_bits, f.low, f.infinite) == (g.exp_bits, g.man_bits, g.low, g.infinite)
+}
+
+/// The largest and smallest values of an integer type fit another.
+fn holds((to, to_signed): (u32, bool), (from, from_signed): (u32, bool)) -> bool {
+    match (to_signed, from_signed) {
+        (true, true) | (false, false) => to >= from,
+        (true, false) => to > from,
+        (false, true) => false,
+    }
+}
+
+const PLAIN: &[(&str, Round)] = &[("rn", Round::Near), ("rz", Round::Zero), ("rm", Round::Down), ("rp", Round::Up)];
+const WHOLE: &[(&str, Round)] = &[("rni", Round::Near), ("rzi", Round::Zero), ("rmi", Round::Down), ("rpi", Round::Up)];
+
+impl Conversion {
+    /// Reads what follows `cvt.`.
+    pub(super) fn parse(parts: &[&str]) -> Result<Conversion, String> {
+        if let ["pack", rest @ ..] = parts {
+            return Conversion::pack(rest);
+        }
+        let [modifiers @ .., to, from] = parts else { return Err("a conversion has two types".into()) };
+        let (to_one, from_one) = (to.strip_suffix("x2"), from.strip_suffix("x2"));
+        let ty = |name: &str| Type::parse(name).ok_or_else(|| format!("`.{name}` is not a type of `cvt` on sm_90a"));
+        let (to, from) = (ty(to_one.unwrap_or(to))?, ty(from_one.unwrap_or(from))?);
+        let mut m = Mods(modifiers);
+        let plain = m.one_of(PLAIN);
+        let whole = if plain.is_none() { m.one_of(WHOLE) } else { None };
+        let away = plain.or(whole).is_none() && m.eat("rna");
+        let early = m.eat("satfinite");
+        let relu = m.eat("relu");
+        let finite = early || m.eat("satfinite");
+        let (ftz, sat) = (m.eat("ftz"), m.eat("sat"));
+        m.done()?;
+        let round = plain.or(whole).unwrap_or(if away { Round::NearAway } else { Round::Near });
+        let convert = Convert { to, from, round, whole: whole.is_some(), sat, finite, relu, ftz };
+        let (result, source) = (bits(to), bits(from));
+        let shape = match (to_one, from_one) {
+            (None, None) => Shape::Single,
+            (Some(_), None) => Shape::Join { bits: result },
+            (Some(_), Some(_)) => Shape::Both { from: source, to: result },
+            (None, Some(_)) => return Err("two values do not become one".into()),
+        };
+        if shape == Shape::Single {
+            convert.single(plain.is_some(), away)?;
+        } else {
+            convert.packed(plain, &shape)?;
+        }
+        let wide = |n: u32, pair: bool| if pair { 2 * n } else { n };
+        Ok(Conversion {
+            convert,
+            shape,
+            source: wide(source, from_one.is_some()),
+            result: wide(result, to_one.is_some()),
         })
     }
 
-    pub fn bits(self) -> u32 {
-        match self {
-            Type::Int { bits, .. } => bits,
-            Type::F16 | Type::Bf16 => 16,
-            Type::F32 => 32,
-            Type::F64 => 64,
+    fn pack(parts: &[&str]) -> Result<Conversion, String> {
+        let (ty, third) = match parts {
+            ["sat", ty @ ("u16" | "s16"), "s32"] => (ty, false),
+            ["sat", ty @ ("u8" | "s8" | "u4" | "s4" | "u2" | "s2"), "s32", "b32"] => (ty, true),
+            _ => return Err("there is no such `cvt.pack`".into()),
+        };
+        let width = ty[1..].parse().map_err(|_| "there is no such `cvt.pack`")?;
+        let to = Type::Int { bits: width, signed: ty.starts_with('s') };
+        let from = Type::Int { bits: 32, signed: true };
+        let (round, no) = (Round::Zero, false);
+        let convert = Convert { to, from, round, whole: no, sat: true, finite: no, relu: no, ftz: no };
+        let shape = if third { Shape::Push { bits: width } } else { Shape::Join { bits: width } };
+        Ok(Conversion { convert, shape, source: 32, result: 32 })
+    }
+
+    /// Register operands.
+    pub fn sources(&self) -> usize {
+        match self.shape {
+            Shape::Single | Shape::Both { .. } => 1,
+            Shape::Join { .. } => 2,
+            Shape::Push { .. } => 3,
         }
     }
-}
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Round {
-    Nearest,
-    Zero,
-    Down,
-    Up,
-}
-
-/// A conversion; `dst_bits` is the width of the destination register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spec {
-    pub to: Type,
-    pub from: Type,
-    pub round: Round,
-    /// `.rni` and its kin: to a whole number.
-    pub whole: bool,
-    pub saturate: bool,
-    pub ftz: bool,
-    pub dst_bits: u32,
-}
-
-fn whole(v: f64, round: Round) -> f64 {
-    match round {
-        Round::Nearest => v.round_ties_even(),
-        Round::Zero => v.trunc(),
-        Round::Down => v.floor(),
-        Round::Up => v.ceil(),
+    /// The result for one lane, extended or cut to a register of `register` bits.
+    pub fn apply(&self, x: [u64; 3], register: u32) -> u64 {
+        let low = |bits: u32| u64::MAX >> (64 - bits);
+        let part = |v: u64, bits: u32| self.convert.apply(v) & low(bits);
+        let out = match self.shape {
+            Shape::Single => self.convert.apply(x[0]),
+            Shape::Join { bits } => part(x[0], bits) << bits | part(x[1], bits),
+            Shape::Both { from, to } => part(x[0] >> from & low(from), to) << to | part(x[0] & low(from), to),
+            Shape::Push { bits } => x[2] << (2 * bits) | part(x[0], bits) << bits | part(x[1], bits),
+        };
+        out & low(register)
     }
 }
 
-/// i128 to f32 bits in one rounding to nearest even.
-fn int_f32(v: i128) -> u32 {
-    if let Ok(s) = i64::try_from(v) { (s as f32).to_bits() } else { (v as u64 as f32).to_bits() }
+/// What a conversion must and must not have.
+trait Legal {
+    fn single(&self, plain: bool, away: bool) -> Result<(), String>;
+    fn packed(&self, plain: Option<Round>, shape: &Shape) -> Result<(), String>;
 }
 
-/// One lane.
-pub fn convert(spec: &Spec, bits: u64) -> u64 {
-    let float = match spec.from {
-        Type::Int { bits: width, signed } => {
-            let value = if width == 64 {
-                if signed { i128::from(bits as i64) } else { i128::from(bits) }
-            } else {
-                let low = bits & ((1 << width) - 1);
-                if signed { i128::from((low << (64 - width)) as i64 >> (64 - width)) } else { i128::from(low) }
-            };
-            return match spec.to {
-                Type::Int { .. } => to_int(spec, value),
-                Type::F64 => {
-                    let f = if let Ok(s) = i64::try_from(value) { s as f64 } else { value as u64 as f64 };
-                    f.to_bits()
+impl Legal for Convert {
+    fn single(&self, plain: bool, away: bool) -> Result<(), String> {
+        let rounded = plain || away || self.whole;
+        let is = |ty: Type, f: &Format| matches!(ty, Type::Float(g) if same(f, g));
+        let any = |f: &Format| is(self.to, f) || is(self.from, f);
+        if any(&E4M3) || any(&E5M2) || is(self.from, &TF32) {
+            return Err("this type is converted in pairs, or not at all".into());
+        }
+        let alternate = any(&BF16) || any(&TF32);
+        if self.ftz && (!any(&F32) || alternate) {
+            return Err("`.ftz` is for `.f32`".into());
+        }
+        let near_or_zero = plain && matches!(self.round, Round::Near | Round::Zero);
+        let from_f32 = is(self.from, &F32) && (is(self.to, &F16) || is(self.to, &BF16) || is(self.to, &TF32));
+        if (self.relu || self.finite) && !(from_f32 && !self.ftz && !self.sat && (near_or_zero || away && !self.relu)) {
+            return Err("`.relu` and `.satfinite` are for `.rn` and `.rz` from `.f32`".into());
+        }
+        if away && !is(self.to, &TF32) {
+            return Err("`.rna` is for `.tf32`".into());
+        }
+        match (self.to, self.from) {
+            (Type::Int { bits, signed }, Type::Int { bits: width, signed: sign }) => {
+                if rounded {
+                    return Err("integers are not rounded".into());
                 }
-                Type::F32 => u64::from(int_f32(value)),
-                // 64 bits do not fit f64; the sticky bit keeps the second rounding right.
-                Type::F16 | Type::Bf16 => {
-                    let mut exact = value;
-                    if value.unsigned_abs() >> 53 != 0 {
-                        exact = value >> 11 << 11 | i128::from(value & 0x7ff != 0) << 11;
+                if self.sat && holds((bits, signed), (width, sign)) {
+                    return Err("`.sat` where every value fits".into());
+                }
+                Ok(())
+            }
+            (Type::Int { .. }, Type::Float(_)) if self.whole => Ok(()),
+            (Type::Int { .. }, Type::Float(_)) => Err("one of .rni .rzi .rmi .rpi is expected".into()),
+            (Type::Float(_), _) if self.sat && alternate => Err("`.sat` is not for this type".into()),
+            (Type::Float(_), Type::Int { .. }) if plain => Ok(()),
+            (Type::Float(_), Type::Int { .. }) => Err("one of .rn .rz .rm .rp is expected".into()),
+            (Type::Float(f), Type::Float(g)) => {
+                let exact = f.man_bits >= g.man_bits && f.exp_bits >= g.exp_bits;
+                match () {
+                    () if self.whole && !same(f, g) => Err("rounding to a whole number keeps the type".into()),
+                    () if exact && (plain || away) => Err("nothing is to be rounded".into()),
+                    () if !exact && !rounded => Err("one of .rn .rz .rm .rp is expected".into()),
+                    () if is(self.from, &F32) && alternate && !near_or_zero && !away => {
+                        Err("only `.rn` and `.rz` exist for this type".into())
                     }
-                    small(spec, exact as f64)
+                    () => Ok(()),
                 }
-            };
+            }
         }
-        Type::F16 => f64::from(f16(bits as u32)),
-        Type::Bf16 => f64::from(bf16(bits as u32)),
-        Type::F32 => f64::from(f32::from_bits(if spec.ftz { ftz(bits as u32) } else { bits as u32 })),
-        Type::F64 => f64::from_bits(bits),
-    };
-    let float = if spec.whole { whole(float, spec.round) } else { float };
-    match spec.to {
-        Type::Int { bits: width, signed } => {
-            let (low, high) = range(width, signed);
-            let value = if float.is_nan() {
-                // NaN becomes 0, or the largest magnitude for 64-bit results from wide floats.
-                if width == 64 && !matches!(spec.from, Type::F16 | Type::Bf16) { 1 << 63 } else { 0 }
-            } else if float <= low as f64 {
-                low
-            } else if float >= high as f64 {
-                high
-            } else {
-                float as i128
-            };
-            extend(value, width, signed, spec.dst_bits)
-        }
-        Type::F64 => nan64(float),
-        Type::F32 => {
-            let v = match spec.round {
-                _ if spec.whole => float as f32,
-                Round::Nearest => float as f32,
-                Round::Zero | Round::Down | Round::Up => directed(float, spec.round),
-            };
-            let v = nan32(if spec.saturate { f32::from_bits(sat32(v)) } else { v });
-            u64::from(if spec.ftz { ftz(v) } else { v })
-        }
-        Type::F16 | Type::Bf16 => small(spec, float),
     }
-}
 
-fn small(spec: &Spec, v: f64) -> u64 {
-    let v = if spec.saturate { if v > 0.0 { v.min(1.0) } else { 0.0 } } else { v };
-    u64::from(if spec.to == Type::F16 { to_f16_64(v) } else { to_bf16_64(v) })
-}
-
-/// f64 to f32 towards a direction.
-fn directed(v: f64, round: Round) -> f32 {
-    let near = v as f32;
-    let back = f64::from(near);
-    if back == v || v.is_nan() || v.is_infinite() {
-        return near;
+    fn packed(&self, plain: Option<Round>, shape: &Shape) -> Result<(), String> {
+        let (Type::Float(to), Type::Float(from)) = (self.to, self.from) else {
+            return Err("only floats are converted in pairs".into());
+        };
+        let eight = |f: &Format| same(f, &E4M3) || same(f, &E5M2);
+        let joined = matches!(shape, Shape::Join { .. });
+        let near = plain == Some(Round::Near);
+        let legal = match () {
+            () if self.whole || self.ftz || self.sat => false,
+            () if joined && (same(to, &F16) || same(to, &BF16)) => {
+                same(from, &F32) && (near || plain == Some(Round::Zero))
+            }
+            () if eight(to) => near && self.finite && same(from, if joined { &F32 } else { &F16 }),
+            () => !joined && near && !self.finite && same(to, &F16) && eight(from),
+        };
+        if legal { Ok(()) } else { Err("there is no such conversion for sm_90a".into()) }
     }
-    let smaller = match round {
-        Round::Zero => back.abs() > v.abs(),
-        Round::Down => back > v,
-        _ => false,
-    };
-    let larger = round == Round::Up && back < v;
-    if smaller && round == Round::Zero {
-        f32::from_bits(near.to_bits() - 1)
-    } else if smaller {
-        near.next_down()
-    } else if larger {
-        near.next_up()
-    } else {
-        near
-    }
-}
-
-fn range(bits: u32, signed: bool) -> (i128, i128) {
-    if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
-}
-
-fn to_int(spec: &Spec, value: i128) -> u64 {
-    let Type::Int { bits, signed } = spec.to else { return 0 };
-    let value = if spec.saturate {
-        let (low, high) = range(bits, signed);
-        value.clamp(low, high)
-    } else {
-        value
-    };
-    extend(value, bits, signed, spec.dst_bits)
-}
-
-/// The low `bits`, extended to a destination register.
-fn extend(value: i128, bits: u32, signed: bool, dst: u32) -> u64 {
-    let low = value as u64;
-    let out = if bits >= 64 {
-        low
-    } else if signed {
-        ((low << (64 - bits)) as i64 >> (64 - bits)) as u64
-    } else {
-        low & ((1 << bits) - 1)
-    };
-    if dst >= 64 { out } else { out & ((1 << dst) - 1) }
 }

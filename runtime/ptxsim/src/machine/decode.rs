@@ -23,12 +23,20 @@ pub(super) enum RegType {
     Wide,
 }
 
+/// What an indirect call may call.
+#[derive(Clone)]
+pub(super) enum Callees {
+    Functions(Vec<String>),
+    Prototype(syntax::Shape),
+}
+
 #[derive(Default)]
 pub(super) struct Scope {
     pub(super) registers: HashMap<String, (Slot, u32)>,
     pub(super) ranges: Vec<(String, u32, RegType)>,
     pub(super) labels: HashMap<String, u32>,
     pub(super) targets: HashMap<String, Vec<String>>,
+    pub(super) callees: HashMap<String, Callees>,
     /// Space and offset of variables in it.
     pub(super) variables: HashMap<String, (Space, u64)>,
 }
@@ -53,6 +61,8 @@ pub(super) struct Decoder<'a> {
     pub(super) locations: BTreeMap<u32, syntax::Location>,
     pub(super) uses_setmaxnreg: bool,
     pub(super) line: u32,
+    /// The guard of the instruction that is decoded.
+    pub(super) guarding: Option<(u32, bool)>,
     /// Bytes of the next load that matter.
     pub(super) used: Option<u32>,
 }
@@ -93,6 +103,7 @@ pub fn decode(
         locations: BTreeMap::new(),
         uses_setmaxnreg: false,
         line: function.line,
+        guarding: None,
         used: None,
     };
     let (mut at, mut params) = (0, vec![]);
@@ -160,7 +171,7 @@ fn flow(code: &[Inst]) -> super::flow::Flow {
                 targets.iter().for_each(|t| mark(*t as usize));
                 mark(pc + 1);
             }
-            Op::Exit | Op::Trap => mark(pc + 1),
+            Op::Exit | Op::Trap | Op::NoFunction { .. } => mark(pc + 1),
             op if meets(op) => mark(pc),
             _ => {}
         }
@@ -169,7 +180,7 @@ fn flow(code: &[Inst]) -> super::flow::Flow {
         Op::Bra { target } if code[pc].guard.is_none() => vec![*target],
         Op::Bra { target } => vec![pc as u32 + 1, *target],
         Op::Brx { targets, .. } => targets.clone(),
-        Op::Exit | Op::Trap if code[pc].guard.is_none() => vec![],
+        Op::Exit | Op::Trap | Op::NoFunction { .. } if code[pc].guard.is_none() => vec![],
         _ => vec![pc as u32 + 1],
     })
 }
@@ -197,6 +208,11 @@ pub fn meets(op: &Op) -> bool {
             | Op::SetMaxNreg { .. }
             | Op::TensormapCopy { .. }
     )
+}
+
+/// The number behind a stem.
+fn number(name: &str, stem: &str) -> Option<u32> {
+    name.strip_prefix(stem)?.parse().ok()
 }
 
 fn special(name: &str) -> Option<(Special, bool)> {
@@ -235,7 +251,11 @@ fn special(name: &str) -> Option<(Special, bool)> {
         "%lanemask_gt" => (Special::MaskGt, false),
         "%lanemask_ge" => (Special::MaskGe, false),
         "%dynamic_smem_size" => (Special::DynamicShared, false),
-        "%total_smem_size" => (Special::TotalShared, false),
+        "%total_smem_size" | "%aggr_smem_size" => (Special::TotalShared, false),
+        // What a driver or a profiler would set.
+        _ if number(name, "%envreg").is_some_and(|n| n < 32) => (Special::Zero, false),
+        _ if number(name, "%pm").is_some_and(|n| n < 8) => (Special::Zero, false),
+        _ if name.strip_suffix("_64").and_then(|n| number(n, "%pm")).is_some_and(|n| n < 8) => (Special::Zero, true),
         _ => return None,
     })
 }
@@ -252,6 +272,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// An operation ahead of the one that an instruction decodes to, for the same lanes.
+    pub(super) fn also(&mut self, op: Op) {
+        self.push(op, self.guarding);
+    }
+
     pub(super) fn push(&mut self, op: Op, guard: Option<(u32, bool)>) {
         self.code.push(Inst { op, guard, line: self.line });
     }
@@ -261,6 +286,7 @@ impl<'a> Decoder<'a> {
         // Labels first: branches go forward.
         let mut scope_labels: Vec<HashMap<String, u32>> = vec![HashMap::new()];
         let mut scope_targets: Vec<HashMap<String, Vec<String>>> = vec![HashMap::new()];
+        let mut scope_callees: Vec<HashMap<String, Callees>> = vec![HashMap::new()];
         let (mut path, mut opened) = (vec![0usize], 0usize);
         for statement in body {
             match statement {
@@ -268,6 +294,7 @@ impl<'a> Decoder<'a> {
                     opened += 1;
                     scope_labels.push(HashMap::new());
                     scope_targets.push(HashMap::new());
+                    scope_callees.push(HashMap::new());
                     path.push(opened);
                 }
                 Statement::Close => {
@@ -280,6 +307,14 @@ impl<'a> Decoder<'a> {
                 Statement::Targets { name, labels } => {
                     scope_targets[path[path.len() - 1]].insert(name.clone(), labels.clone());
                 }
+                Statement::CallTargets { name, functions } => {
+                    let callees = Callees::Functions(functions.clone());
+                    scope_callees[path[path.len() - 1]].insert(name.clone(), callees);
+                }
+                Statement::Prototype { name, shape } => {
+                    let callees = Callees::Prototype(shape.clone());
+                    scope_callees[path[path.len() - 1]].insert(name.clone(), callees);
+                }
                 _ => {}
             }
         }
@@ -287,6 +322,7 @@ impl<'a> Decoder<'a> {
         self.scopes.push(Scope {
             labels: std::mem::take(&mut scope_labels[0]),
             targets: std::mem::take(&mut scope_targets[0]),
+            callees: std::mem::take(&mut scope_callees[0]),
             ..Scope::default()
         });
         let mut opened = 0;
@@ -301,6 +337,7 @@ impl<'a> Decoder<'a> {
                     self.scopes.push(Scope {
                         labels: std::mem::take(&mut scope_labels[opened]),
                         targets: std::mem::take(&mut scope_targets[opened]),
+                        callees: std::mem::take(&mut scope_callees[opened]),
                         ..Scope::default()
                     });
                 }
@@ -313,7 +350,7 @@ impl<'a> Decoder<'a> {
                     let label = self.scopes[self.scopes.len() - 1].labels[name];
                     self.labels[label as usize] = Some(self.code.len() as u32);
                 }
-                Statement::Targets { .. } => {}
+                Statement::Targets { .. } | Statement::CallTargets { .. } | Statement::Prototype { .. } => {}
                 Statement::UsedBytes(mask) => self.used = Some(*mask),
                 Statement::Location(at) => {
                     self.locations.insert(self.line + 1, *at);
@@ -346,7 +383,7 @@ impl<'a> Decoder<'a> {
                     scope.ranges.push((name.clone(), *count, ty));
                 }
                 None => {
-                    let slot = self.new_register(ty, name);
+                    let slot = self.new_register(ty);
                     let scope = self.scopes.last_mut().expect("a scope");
                     if let Ok(slot) = slot {
                         scope.registers.insert(name.clone(), slot);
@@ -356,21 +393,23 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(super) fn new_register(&mut self, ty: RegType, name: &str) -> Result<(Slot, u32)> {
+    pub(super) fn new_register(&mut self, ty: RegType) -> Result<(Slot, u32)> {
         let (file, bits) = match ty {
             RegType::R(bits) => (0, bits),
             RegType::D => (1, 64),
             RegType::P => (2, 1),
-            RegType::Wide => return Err(format!("`{name}`: 128-bit registers are not supported")),
+            // A pair of the 64-bit file.
+            RegType::Wide => (1, 128),
         };
         let n = self.files[file];
         if n >= MAX_REGISTERS {
             return Err(format!("more than {MAX_REGISTERS} registers"));
         }
-        self.files[file] += 1;
+        self.files[file] += if bits == 128 { 2 } else { 1 };
         Ok((
             match file {
                 0 => Slot::R(n),
+                1 if bits == 128 => Slot::Q(n),
                 1 => Slot::D(n),
                 _ => Slot::P(n),
             },
@@ -420,7 +459,7 @@ impl<'a> Decoder<'a> {
                     self.scopes[n].ranges.iter().find(|(p, c, _)| *p == name[..cut] && number.is_some_and(|x| x < *c));
                 if let Some((_, _, ty)) = range {
                     let ty = *ty;
-                    let made = self.new_register(ty, name);
+                    let made = self.new_register(ty);
                     if let Ok(slot) = &made {
                         self.scopes[n].registers.insert(name.to_string(), *slot);
                     }
@@ -468,11 +507,24 @@ impl<'a> Decoder<'a> {
         Some(slot)
     }
 
+    fn explicit_cluster(&mut self) -> u32 {
+        let known = self.specials.iter().find_map(|(slot, s)| match slot {
+            Slot::P(p) if *s == Special::Explicit => Some(*p),
+            _ => None,
+        });
+        known.unwrap_or_else(|| {
+            let p = self.new_p();
+            self.specials.push((Slot::P(p), Special::Explicit));
+            p
+        })
+    }
+
     /// Any register, with its width.
     pub(super) fn any(&mut self, o: &Operand) -> Result<(Slot, u32)> {
         match o {
             Operand::Sink => Ok((Slot::Sink, 0)),
             Operand::Name(name) => match self.find_register(name) {
+                Some(Ok((Slot::Q(_), _))) => Err(format!("`{name}` has 128 bits")),
                 Some(found) => found,
                 None => match self.special_slot(name) {
                     Some(slot) => Ok((slot, if matches!(slot, Slot::D(_)) { 64 } else { 32 })),
@@ -562,20 +614,36 @@ impl<'a> Decoder<'a> {
             Operand::Name(name) | Operand::Not(name) => match self.find_register(name) {
                 Some(Ok((Slot::P(n), _))) => Ok((n, matches!(o, Operand::Not(_)))),
                 Some(Err(e)) => Err(e),
+                None if name == "%is_explicit_cluster" => Ok((self.explicit_cluster(), matches!(o, Operand::Not(_)))),
                 _ => Err(format!("`{name}` is not a predicate")),
             },
             _ => Err("a predicate is expected".into()),
         }
     }
 
+    /// A 32-bit register that the text does not name.
+    pub(super) fn new_r(&mut self) -> u32 {
+        self.files[0] += 1;
+        self.files[0] - 1
+    }
+
+    /// A 64-bit register that the text does not name.
+    pub(super) fn new_d(&mut self) -> u32 {
+        self.files[1] += 1;
+        self.files[1] - 1
+    }
+
+    /// A predicate that the text does not name.
+    pub(super) fn new_p(&mut self) -> u32 {
+        self.files[2] += 1;
+        self.files[2] - 1
+    }
+
     /// A destination of the 32-bit file; a sink gets a register nobody reads.
     pub(super) fn dst_r(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::R(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[0] += 1;
-                Ok(self.files[0] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_r()),
             _ => Err("a destination of 32 bits is expected".into()),
         }
     }
@@ -583,10 +651,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn dst_d(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::D(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[1] += 1;
-                Ok(self.files[1] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_d()),
             _ => Err("a destination of 64 bits is expected".into()),
         }
     }
@@ -594,10 +659,7 @@ impl<'a> Decoder<'a> {
     pub(super) fn dst_p(&mut self, o: &Operand) -> Result<u32> {
         match self.any(o)? {
             (Slot::P(n), _) => Ok(n),
-            (Slot::Sink, _) => {
-                self.files[2] += 1;
-                Ok(self.files[2] - 1)
-            }
+            (Slot::Sink, _) => Ok(self.new_p()),
             _ => Err("a predicate is expected as destination".into()),
         }
     }
@@ -625,7 +687,7 @@ impl<'a> Decoder<'a> {
             Operand::Int(v) => Ok((Addr { base: Slot::D(self.const64(*v as u64)), offset }, None)),
             Operand::Name(name) => match self.find_register(name) {
                 Some(found) => match found?.0 {
-                    Slot::P(_) | Slot::Sink => Err(format!("`{name}` is not an address")),
+                    Slot::P(_) | Slot::Q(_) | Slot::Sink => Err(format!("`{name}` is not an address")),
                     slot => Ok((Addr { base: slot, offset }, None)),
                 },
                 None => {
@@ -650,6 +712,7 @@ impl<'a> Decoder<'a> {
 
     pub(super) fn instruction(&mut self, i: &'a Instruction, end: u32) -> Result<()> {
         let guard = self.guard(i)?;
+        self.guarding = guard;
         let parts: Vec<&str> = i.opcode.split('.').collect();
         match (parts[0], &parts[1..]) {
             ("ret", [] | ["uni"]) => {
@@ -665,77 +728,6 @@ impl<'a> Decoder<'a> {
         }
         let op = self.decode(i, &parts)?;
         self.push(op, guard);
-        Ok(())
-    }
-
-    pub(super) fn call(&mut self, i: &'a Instruction, guard: Option<(u32, bool)>) -> Result<()> {
-        let mut operands = i.operands.iter().peekable();
-        let returns = match operands.peek() {
-            Some(Operand::List(list)) => {
-                operands.next();
-                list.clone()
-            }
-            _ => vec![],
-        };
-        let Some(Operand::Name(name)) = operands.next() else { return Err("a function's name is expected".into()) };
-        let arguments = match operands.next() {
-            Some(Operand::List(list)) => list.clone(),
-            _ => vec![],
-        };
-        let place = |d: &Self, o: &Operand| match o {
-            Operand::Name(n) => d.find_variable(n).ok_or_else(|| format!("`{n}` is not a parameter variable")),
-            _ => Err("a parameter variable is expected".to_string()),
-        };
-        let at = |d: &mut Self, o: &Operand| -> Result<Addr> {
-            let (_, offset) = place(d, o)?;
-            Ok(Addr { base: Slot::D(d.const64(offset)), offset: 0 })
-        };
-        match (name.as_str(), arguments.len()) {
-            ("vprintf", 2) => {
-                let (format, values) = (at(self, &arguments[0])?, at(self, &arguments[1])?);
-                let d = returns.first().map(|r| at(self, r)).transpose()?;
-                self.push(Op::Printf { format, arguments: values, d }, guard);
-                return Ok(());
-            }
-            ("__assertfail", 5) => {
-                let (message, file, line) =
-                    (at(self, &arguments[0])?, at(self, &arguments[1])?, at(self, &arguments[2])?);
-                self.push(Op::AssertFail { message, file, line }, guard);
-                return Ok(());
-            }
-            _ => {}
-        }
-        if self.find_register(name).is_some() {
-            return Err("indirect calls are not supported".into());
-        }
-        let module = self.module;
-        let function = module.functions.iter().find(|f| !f.entry && f.name == *name);
-        let function = function.ok_or_else(|| format!("there is no function `{name}`"))?;
-        let body = function.body.as_ref().ok_or_else(|| format!("the function `{name}` has no body"))?;
-        if self.calls.contains(name) {
-            return Err(format!("`{name}` calls itself; recursion is not supported"));
-        }
-        if function.params.len() != arguments.len() || function.returns.len() != returns.len() {
-            return Err(format!("`{name}` takes {} arguments", function.params.len()));
-        }
-        let mut scope = Scope::default();
-        for (formal, actual) in function.params.iter().zip(&arguments).chain(function.returns.iter().zip(&returns)) {
-            scope.variables.insert(formal.name.clone(), place(self, actual)?);
-        }
-        let (skip, end) = (self.label(), self.label());
-        if let Some((p, negated)) = guard {
-            self.push(Op::Bra { target: skip }, Some((p, !negated)));
-        }
-        // The callee sees its own names only.
-        let outer = std::mem::replace(&mut self.scopes, vec![scope]);
-        self.calls.push(name.clone());
-        self.body(body, end);
-        self.calls.pop();
-        self.scopes = outer;
-        for label in [skip, end] {
-            self.labels[label as usize] = Some(self.code.len() as u32);
-        }
-        self.push(Op::Nop, None);
         Ok(())
     }
 }

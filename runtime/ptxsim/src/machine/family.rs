@@ -198,6 +198,7 @@ impl Decoder<'_> {
             "cvta" => self.cvta(i, m),
             "isspacep" => self.isspacep(i, m),
             "mapa" => self.mapa(i, m),
+            "getctarank" => self.getctarank(i, m),
             "shfl" | "vote" | "match" | "redux" | "elect" | "activemask" => self.warp_wide(i, parts[0], m),
             "bar" | "barrier" => self.barrier(i, m),
             "membar" | "fence" => fence(parts[0], m),
@@ -230,10 +231,17 @@ impl Decoder<'_> {
         cache(&mut m);
         let n = m.one_of(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
         let ty = m.next().unwrap_or("");
-        let (size, signed) = data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `ld`"))?;
+        let wide = ty == "b128" && n == 1;
+        let (size, signed) =
+            if wide { (8, false) } else { data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `ld`"))? };
         m.done()?;
         let o = self.operands(i, 2, 3)?;
-        let dst = vector(&o[0]).iter().map(|x| Ok(self.any(x)?.0)).collect::<Result<Vec<_>>>()?;
+        let n = if wide { 2 } else { n };
+        let dst = if wide {
+            self.halves(&o[0])?
+        } else {
+            vector(&o[0]).iter().map(|x| Ok(self.any(x)?.0)).collect::<Result<Vec<_>>>()?
+        };
         if dst.len() != n {
             return Err(format!("{n} destinations are expected"));
         }
@@ -248,41 +256,22 @@ impl Decoder<'_> {
         cache(&mut m);
         let n = m.one_of(&[("v2", 2), ("v4", 4)]).unwrap_or(1);
         let ty = m.next().unwrap_or("");
-        let (size, _) = data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `st`"))?;
+        let wide = ty == "b128" && n == 1;
+        let (size, _) =
+            if wide { (8, false) } else { data_type(ty).ok_or_else(|| format!("`.{ty}` is not a type of `st`"))? };
         m.done()?;
         let o = self.operands(i, 2, 3)?;
-        let src = vector(&o[1]).iter().map(|x| self.source(x, u32::from(size) * 8)).collect::<Result<Vec<_>>>()?;
+        let n = if wide { 2 } else { n };
+        let src = if wide {
+            self.halves(&o[1])?
+        } else {
+            vector(&o[1]).iter().map(|x| self.source(x, u32::from(size) * 8)).collect::<Result<Vec<_>>>()?
+        };
         if src.len() != n {
             return Err(format!("{n} sources are expected"));
         }
         let (addr, named) = self.addr(&o[0])?;
         Ok(Op::St { space: settle(said, named), addr, size, src, order })
-    }
-
-    pub(super) fn atomic(&mut self, i: &Instruction, mut m: Mods, red: bool) -> Result<Op> {
-        let order = Order { strong: true, ..order(&mut m) };
-        let said = m.one_of(SPACES);
-        let op = m.need(ATOM_OPS)?;
-        m.eat("noftz");
-        cache(&mut m);
-        let n = m.one_of(&[("v2", 2), ("v4", 4), ("v8", 8)]).unwrap_or(1);
-        let ty = m.need(SCALARS)?;
-        m.done()?;
-        let first = usize::from(!red);
-        let o = self.operands(i, first + 2, first + 4)?;
-        let (addr, named) = self.addr(&o[first])?;
-        let bits = ty.bytes() * 8;
-        let b = vector(&o[first + 1]).iter().map(|x| self.source(x, bits)).collect::<Result<Vec<_>>>()?;
-        if b.len() != n || (n > 1 && !red) {
-            return Err("vector atomics with results are not supported".into());
-        }
-        let c = if op == AtomOp::Cas {
-            self.source(o.get(first + 2).ok_or("a third operand is expected")?, bits)?
-        } else {
-            Slot::Sink
-        };
-        let dst = if red { Slot::Sink } else { self.any(&o[0])?.0 };
-        Ok(Op::Atom { op, ty, space: settle(said, named), addr, dst, b, c, order })
     }
 
     pub(super) fn cvta(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
@@ -311,6 +300,14 @@ impl Decoder<'_> {
             other => self.source(other, bits)?,
         };
         Ok(Op::Mapa { d: self.any(&o[0])?.0, a, rank: self.r(&o[2])?, generic: !shared })
+    }
+
+    fn getctarank(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        let shared = m.one_of(&[("shared::cluster", ())]).is_some();
+        let bits = m.need(&[("u32", 32), ("u64", 64)])?;
+        m.done()?;
+        let o = self.operands(i, 2, 2)?;
+        Ok(Op::Getctarank { d: self.dst_r(&o[0])?, a: self.source(&o[1], bits)?, generic: !shared })
     }
 
     pub(super) fn warp_wide(&mut self, i: &Instruction, name: &str, mut m: Mods) -> Result<Op> {
@@ -405,7 +402,7 @@ impl Decoder<'_> {
         if what == 2 {
             let mode = m.need(&[("popc", VoteMode::Ballot), ("and", VoteMode::All), ("or", VoteMode::Any)])?;
             let aligned = aligned | m.eat("aligned");
-            m.need(&[("u32", ()), ("pred", ())])?;
+            m.need(&[(if mode == VoteMode::Ballot { "u32" } else { "pred" }, ())])?;
             m.done()?;
             let o = self.operands(i, 3, 4)?;
             let (p, negated) = self.p(&o[o.len() - 1])?;
@@ -416,7 +413,7 @@ impl Decoder<'_> {
                 count,
                 arrive: false,
                 aligned,
-                reduce: Some((mode, d, p, negated)),
+                reduce: Some(Reduce { mode, d, p, negated }),
             });
         }
         m.done()?;

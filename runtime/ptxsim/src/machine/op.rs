@@ -20,6 +20,8 @@ pub enum Slot {
     D(u32),
     /// Predicate file.
     P(u32),
+    /// 128 bits: this and the next slot of the 64-bit file.
+    Q(u32),
     Sink,
 }
 
@@ -54,6 +56,8 @@ pub enum Special {
     MaskGe,
     DynamicShared,
     TotalShared,
+    /// A predicate: the launch has clusters.
+    Explicit,
     Zero,
 }
 
@@ -154,6 +158,16 @@ pub enum FenceKind {
     Tensormap,
     MbarrierInit,
     OtherProxy,
+}
+
+/// `bar.red`: the result and the predicate, which may be negated.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduce {
+    /// `Ballot` counts.
+    pub mode: VoteMode,
+    pub d: Slot,
+    pub p: u32,
+    pub negated: bool,
 }
 
 /// What `setp` and `set` do with a third predicate.
@@ -300,16 +314,30 @@ pub enum Op {
         d: u32,
         s: [u32; 4],
     },
-    /// `setp` with both results and the combining predicate (slot, negated).
+    /// Any float instruction of [`crate::isa::general`].
+    Float {
+        f: crate::isa::general::Float,
+        d: Slot,
+        s: [Slot; 3],
+    },
+    /// A video instruction.
+    Video {
+        f: Box<super::video::Video>,
+        d: u32,
+        s: [u32; 3],
+    },
+    /// `setp` with both results and the combining predicate (slot, negated). The second result is that of `high`, or the
+    /// first one negated.
     Setp {
         f: Exec,
         d: u32,
         q: Option<u32>,
         a: u32,
         b: u32,
+        high: Option<(u32, u32)>,
         combine: Option<(Combine, u32, bool)>,
     },
-    /// `set.cmp.dtype`: ones or 1.0.
+    /// `selp`, and the last step of `set` and `slct`.
     Select {
         wide: bool,
         d: u32,
@@ -346,12 +374,16 @@ pub enum Op {
         a: u32,
         b: u32,
     },
+    /// `register` is the width of the destination.
     Convert {
-        spec: super::convert::Spec,
+        f: super::convert::Conversion,
+        register: u32,
         d: Slot,
-        a: Slot,
+        s: [Slot; 3],
     },
+    /// The counter, moved down by `shift` bits.
     Clock {
+        shift: u32,
         d: Slot,
     },
     /// Adds a window's base to an address, or takes it away (`to`).
@@ -375,6 +407,7 @@ pub enum Op {
     Getctarank {
         d: u32,
         a: Slot,
+        generic: bool,
     },
     Ld {
         space: Space,
@@ -397,12 +430,18 @@ pub enum Op {
         ty: Scalar,
         space: Space,
         addr: Addr,
-        dst: Slot,
+        dst: Vec<Slot>,
         b: Vec<Slot>,
         c: Slot,
         order: Order,
     },
+    Atom128(super::wide::Atom128),
     Prefetch,
+    /// The bytes of a line lose their values.
+    Discard {
+        space: Space,
+        addr: Addr,
+    },
     Shuffle {
         mode: ShuffleMode,
         d: u32,
@@ -450,13 +489,18 @@ pub enum Op {
     },
     Exit,
     Trap,
+    /// An indirect call to an address that none of its functions has; those that run already, by address.
+    NoFunction {
+        address: u32,
+        running: Box<[(u64, String)]>,
+    },
     /// `bar.sync`/`bar.arrive`: barrier and thread count by slot.
     Bar {
         id: u32,
         count: Option<u32>,
         arrive: bool,
         aligned: bool,
-        reduce: Option<(VoteMode, Slot, u32, bool)>,
+        reduce: Option<Reduce>,
     },
     BarWarp {
         members: u32,

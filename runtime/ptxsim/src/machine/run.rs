@@ -22,7 +22,7 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// Parameters as the program lays them out.
     pub params: Vec<u8>,
-    /// Registers of a thread at launch, for `setmaxnreg`.
+    /// Registers of a thread at launch, for `setmaxnreg`; `None` for the kernel's `.maxnreg`.
     pub registers: Option<u32>,
     /// Order of warps and moments of asynchronous operations; `None` for first come and as late as possible.
     pub seed: Option<u64>,
@@ -201,6 +201,11 @@ impl Machine<'_> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Registers of a thread at launch: a kernel with `setmaxnreg` says them as `.maxnreg` (PTX ISA 9.7.19.5).
+    pub(super) fn registers(&self) -> Option<u32> {
+        self.launch.registers.or(self.program.bounds.maxnreg)
     }
 
     pub(super) fn random(&mut self, below: u64) -> u64 {

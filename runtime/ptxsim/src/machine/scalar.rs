@@ -2,10 +2,10 @@
 //!
 //! They belong to [`Decoder`]; what touches memory or other threads is decoded in [`super::family`].
 
-use super::convert::{Round, Spec, Type};
+use super::convert::Conversion;
 use super::decode::{Decoder, Result};
 use super::op::*;
-use crate::isa::{self, Exec};
+use crate::isa::{self, Exec, general::Float};
 use crate::syntax::{Instruction, Operand};
 
 impl Decoder<'_> {
@@ -16,11 +16,21 @@ impl Decoder<'_> {
     pub(super) fn decode(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
         if let Some(row) = isa::lookup(&i.opcode) {
             let narrow = parts.last().is_some_and(|t| matches!(*t, "s16" | "u16" | "b16"));
-            return self.row(i, row.exec, narrow);
+            return match parts[0] {
+                "setp" => self.setp(i, &parts[1..]),
+                "testp" => self.testp(i, row.exec),
+                _ => self.row(i, row.exec, narrow),
+            };
+        }
+        if let Some(f) = isa::general::lookup(&i.opcode) {
+            return self.float(i, *f);
         }
         let rest = &parts[1..];
         match parts[0] {
-            "setp" => self.setp(i, parts),
+            "setp" => self.setp(i, rest),
+            "set" => self.set(i, rest),
+            "slct" => self.slct(i, rest),
+            "lop3" => self.lop3(i, rest),
             "mov" => self.mov(i, rest),
             "cvt" => self.cvt(i, rest),
             "add" | "sub" | "addc" | "subc" | "mad" | "madc" => self.carry(i, parts),
@@ -30,16 +40,10 @@ impl Decoder<'_> {
             }
             "brx" => self.brx(i),
             "trap" if rest.is_empty() => Ok(Op::Trap),
-            "nanosleep" | "prefetch" | "prefetchu" | "discard" | "applypriority" | "pmevent" | "griddepcontrol"
-            | "createpolicy" => {
-                if parts[0] == "createpolicy" {
-                    let d = self.dst_d(&i.operands[0])?;
-                    let a = self.const64(0);
-                    return Ok(Op::Mov64 { d, a });
-                }
-                Ok(Op::Prefetch)
-            }
-            _ => self.family(i, parts),
+            _ => match self.hint(i, parts).or_else(|| self.video(i, parts)) {
+                Some(op) => op,
+                None => self.family(i, parts),
+            },
         }
     }
 
@@ -47,13 +51,10 @@ impl Decoder<'_> {
         let o = &i.operands;
         let want = match exec {
             Exec::R1(_) | Exec::D1(_) | Exec::DR(_) | Exec::RD(_) | Exec::P1(_) => 2,
-            Exec::R4(_) => 5,
+            Exec::R4(_) | Exec::DDDRR(_) => 5,
             Exec::R3(_) | Exec::D3(_) | Exec::DRRD(_) | Exec::DDRR(_) | Exec::Sel32 | Exec::Sel64 => 4,
             _ => 3,
         };
-        if let Exec::PRR(_) | Exec::PDD(_) = exec {
-            return self.compare(i, exec, None, narrow);
-        }
         self.exactly(i, want)?;
         let bits = if narrow { 16 } else { 32 };
         let mut s = [0u32; 4];
@@ -87,6 +88,10 @@ impl Decoder<'_> {
             Exec::DDR(_) => {
                 s[0] = self.d(&o[1])?;
                 s[1] = self.r(&o[2])?;
+                self.dst_d(&o[0])?
+            }
+            Exec::DDDRR(_) => {
+                s = [self.d(&o[1])?, self.d(&o[2])?, self.r(&o[3])?, self.r(&o[4])?];
                 self.dst_d(&o[0])?
             }
             Exec::DRRD(_) => {
@@ -126,49 +131,51 @@ impl Decoder<'_> {
         Ok(Op::Exec { f: exec, d, s })
     }
 
-    pub(super) fn compare(&mut self, i: &Instruction, f: Exec, combine: Option<Combine>, narrow: bool) -> Result<Op> {
-        let o = &i.operands;
-        self.exactly(i, if combine.is_some() { 4 } else { 3 })?;
-        let (d, q) = match &o[0] {
-            Operand::Pair(d, q) => (self.dst_p(d)?, Some(self.dst_p(q)?)),
-            single => (self.dst_p(single)?, None),
-        };
-        let bits = if narrow { 16 } else { 32 };
-        let (a, b) = match f {
-            Exec::PDD(_) => (self.d(&o[1])?, self.d(&o[2])?),
-            _ => (self.r16(&o[1], bits)?, self.r16(&o[2], bits)?),
-        };
-        let combine = match combine {
-            Some(c) => {
-                let (p, negated) = self.p(&o[3])?;
-                Some((c, p, negated))
-            }
-            None => None,
-        };
-        Ok(Op::Setp { f, d, q, a, b, combine })
+    fn float(&mut self, i: &Instruction, f: Float) -> Result<Op> {
+        self.exactly(i, 1 + f.sources)?;
+        let mut s = [Slot::Sink; 3];
+        for (slot, operand) in s.iter_mut().zip(&i.operands[1..]) {
+            *slot = match (f.bits, operand) {
+                (64, _) => Slot::D(self.d(operand)?),
+                (16, Operand::F32(_) | Operand::F64(_)) => return Err("a float constant of 16 bits".into()),
+                (bits, _) => Slot::R(self.r16(operand, bits)?),
+            };
+        }
+        let d = if f.bits == 64 { Slot::D(self.dst_d(&i.operands[0])?) } else { Slot::R(self.dst_r(&i.operands[0])?) };
+        Ok(Op::Float { f, d, s })
     }
 
-    /// `setp` with a combining operation or `.ftz`.
-    pub(super) fn setp(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
-        let (mut plain, mut combine) = (vec!["setp"], None);
-        for part in &parts[1..] {
-            match *part {
-                "and" => combine = Some(Combine::And),
-                "or" => combine = Some(Combine::Or),
-                "xor" => combine = Some(Combine::Xor),
-                other => plain.push(other),
-            }
-        }
-        let name = plain.join(".");
-        let row = isa::lookup(&name).ok_or("there is no such instruction for sm_90a, or it is not supported")?;
-        let narrow = matches!(parts[parts.len() - 1], "s16" | "u16" | "b16");
-        self.compare(i, row.exec, combine, narrow)
+    /// `lop3.BoolOp.b32 d|p, a, b, c, table, q`: `p` combines "d is not zero" with `q` (PTX ISA 9.7.8.6).
+    fn lop3(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
+        let combine = match rest {
+            ["or", "b32"] => Combine::Or,
+            ["and", "b32"] => Combine::And,
+            _ => return Err("there is no such `lop3`".into()),
+        };
+        self.exactly(i, 6)?;
+        let o = &i.operands;
+        let Operand::Pair(to, p) = &o[0] else { return Err("`d|p` is expected".into()) };
+        let (lop3, ne, copy) = (isa::lookup("lop3.b32"), isa::lookup("setp.ne.u32"), isa::lookup("mov.pred"));
+        let (Some(lop3), Some(ne), Some(copy)) = (lop3, ne, copy) else { return Err("there is no `lop3`".into()) };
+        let s = [self.r(&o[1])?, self.r(&o[2])?, self.r(&o[3])?, self.r(&o[4])?];
+        let (value, flag, zero) = (self.new_r(), self.new_p(), self.const32(0));
+        let (q, negated) = self.p(&o[5])?;
+        self.push(Op::Exec { f: lop3.exec, d: value, s }, None);
+        let combine = Some((combine, q, negated));
+        self.push(Op::Setp { f: ne.exec, d: flag, q: None, a: value, b: zero, high: None, combine }, None);
+        // The predicate comes last: it may be the guard.
+        let (d, p) = (self.dst_r(to)?, self.dst_p(p)?);
+        self.also(Op::Mov32 { d, a: value });
+        Ok(Op::Exec { f: copy.exec, d: p, s: [flag, 0, 0, 0] })
     }
 
     pub(super) fn mov(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
         self.exactly(i, 2)?;
         let [ty] = rest else { return Err("there is no such `mov`".into()) };
         let (to, from) = (&i.operands[0], &i.operands[1]);
+        if *ty == "b128" {
+            return self.mov128(i);
+        }
         let bits = match *ty {
             "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
             "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
@@ -181,7 +188,8 @@ impl Decoder<'_> {
                 "%clock" | "%clock64" | "%clock_hi" | "%globaltimer" | "%globaltimer_lo" | "%globaltimer_hi"
             );
             if dynamic {
-                return Ok(Op::Clock { d: self.any(to)?.0 });
+                let shift = if name.ends_with("_hi") { 32 } else { 0 };
+                return Ok(Op::Clock { shift, d: self.any(to)?.0 });
             }
         }
         if let Operand::Vector(items) = to {
@@ -199,68 +207,22 @@ impl Decoder<'_> {
             Slot::D(d) => Ok(Op::Mov64 { d, a: self.d(from)? }),
             Slot::R(d) => Ok(Op::Mov32 { d, a: self.r16(from, bits)? }),
             Slot::Sink => Ok(Op::Nop),
-            Slot::P(_) => Err("a predicate as destination".into()),
+            Slot::P(_) | Slot::Q(_) => Err("a destination of another type".into()),
         }
     }
 
     pub(super) fn cvt(&mut self, i: &Instruction, rest: &[&str]) -> Result<Op> {
-        self.exactly(i, 2)?;
-        let unknown = || "there is no such conversion for sm_90a, or it is not supported".to_string();
-        let n = rest.len();
-        if n < 2 {
-            return Err(unknown());
+        let f = Conversion::parse(rest)?;
+        self.exactly(i, 1 + f.sources())?;
+        let (d, register) = self.any(&i.operands[0])?;
+        if register < f.result {
+            return Err(format!("a destination of {register} bits for a result of {}", f.result));
         }
-        let (to, from) = (Type::parse(rest[n - 2]).ok_or_else(unknown)?, Type::parse(rest[n - 1]).ok_or_else(unknown)?);
-        let (d, dst_bits) = self.any(&i.operands[0])?;
-        let mut spec = Spec { to, from, round: Round::Nearest, whole: false, saturate: false, ftz: false, dst_bits };
-        for part in &rest[..n - 2] {
-            match *part {
-                "rn" => spec.round = Round::Nearest,
-                "rz" => spec.round = Round::Zero,
-                "rm" => spec.round = Round::Down,
-                "rp" => spec.round = Round::Up,
-                "rni" => (spec.round, spec.whole) = (Round::Nearest, true),
-                "rzi" => (spec.round, spec.whole) = (Round::Zero, true),
-                "rmi" => (spec.round, spec.whole) = (Round::Down, true),
-                "rpi" => (spec.round, spec.whole) = (Round::Up, true),
-                "sat" => spec.saturate = true,
-                "ftz" => spec.ftz = true,
-                _ => return Err(unknown()),
-            }
+        let mut s = [Slot::Sink; 3];
+        for (slot, operand) in s.iter_mut().zip(&i.operands[1..]) {
+            *slot = self.source(operand, f.source)?;
         }
-        let small = matches!(to, Type::F16 | Type::Bf16);
-        let from_int = matches!(from, Type::Int { .. });
-        if !spec.whole && spec.round != Round::Nearest && (small || from_int) {
-            return Err("this rounding mode is not supported".into());
-        }
-        let a = self.source(&i.operands[1], from.bits())?;
-        Ok(Op::Convert { spec, d, a })
-    }
-
-    pub(super) fn carry(&mut self, i: &Instruction, parts: &[&str]) -> Result<Op> {
-        let (name, rest) = (parts[0], &parts[1..]);
-        let output = rest.first() == Some(&"cc");
-        let ty = rest.get(usize::from(output)).copied().unwrap_or("");
-        let input = name.ends_with('c');
-        if !matches!(name, "add" | "sub" | "addc" | "subc")
-            || rest.len() != 1 + usize::from(output)
-            || !(input || output)
-        {
-            return Err("there is no such instruction for sm_90a, or it is not supported".into());
-        }
-        self.exactly(i, 3)?;
-        let wide = match ty {
-            "u32" | "s32" | "b32" => false,
-            "u64" | "s64" | "b64" => true,
-            _ => return Err("a type of 32 or 64 bits is expected".into()),
-        };
-        let o = &i.operands;
-        let (d, a, b) = if wide {
-            (self.dst_d(&o[0])?, self.d(&o[1])?, self.d(&o[2])?)
-        } else {
-            (self.dst_r(&o[0])?, self.r(&o[1])?, self.r(&o[2])?)
-        };
-        Ok(Op::Carry { wide, sub: name.starts_with("sub"), input, output, d, a, b })
+        Ok(Op::Convert { f, register, d, s })
     }
 
     pub(super) fn brx(&mut self, i: &Instruction) -> Result<Op> {

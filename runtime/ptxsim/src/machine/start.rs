@@ -19,7 +19,7 @@ impl Machine<'_> {
         let shared = (self.program.static_shared + u64::from(self.launch.dynamic_shared) + 1024).max(1024);
         let by_shared = (233_472 / shared).max(1);
         let by_threads = u64::from(2048 / threads.next_multiple_of(32)).max(1);
-        let registers = self.launch.registers.unwrap_or(32);
+        let registers = self.registers().unwrap_or(32);
         let by_registers = u64::from(65536 / (registers.max(1) * threads.next_multiple_of(32))).max(1);
         let blocks = by_shared.min(by_threads).min(by_registers).min(32) * 132;
         let size: u64 = self.launch.cluster.iter().map(|n| u64::from(*n)).product();
@@ -132,20 +132,22 @@ impl Machine<'_> {
                             MaskGe => !((1 << lane) - 1),
                             DynamicShared => l.dynamic_shared,
                             TotalShared => bytes as u32,
+                            Explicit => u32::from(p.bounds.cluster.is_some() || l.cluster != [1; 3]),
                             Zero => 0,
                         }
                     });
                     match *slot {
                         Slot::R(n) => warp.set_r(n, u32::MAX, &value, u32::MAX),
                         Slot::D(n) => warp.set_d(n, u32::MAX, &value.map(u64::from), u32::MAX),
+                        Slot::P(n) => warp.set_p(n, u32::MAX, 0u32.wrapping_sub(value[0]), u32::MAX),
                         _ => {}
                     }
                 }
                 warp
             })
             .collect();
-        let pool = self.launch.registers.map_or(i64::MAX, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
-        let taken = self.launch.registers.map_or(0, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
+        let pool = self.registers().map_or(i64::MAX, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
+        let taken = self.registers().map_or(0, |r| i64::from(r) * i64::from(threads.next_multiple_of(32)));
         Block {
             id,
             shared: Region::new("shared memory", 0, bytes),

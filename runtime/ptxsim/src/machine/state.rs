@@ -1,5 +1,6 @@
 //! What a running grid consists of: warps with their registers, blocks, clusters, barriers and pending copies.
 
+use super::op::{Inst, Op, Reduce, Slot, VoteMode};
 use super::order::{Clocks, Fences, Issuer, Shadow};
 use crate::isa::{L32, L64};
 use crate::memory::Region;
@@ -161,14 +162,39 @@ pub struct NamedBarrier {
     pub generation: u64,
     /// Lanes of each warp that have arrived in part.
     pub partial: BTreeMap<u32, u32>,
-    /// Results of `bar.red`.
+    /// What the predicates of `bar.red` give so far: some are true, all are, how many are.
     pub any: bool,
     pub all: bool,
     pub count: u32,
-    pub last: (bool, bool, u32),
     /// What those who have arrived know, and what the last generation knew.
     pub clocks: Clocks,
     pub released: Clocks,
+}
+
+impl NamedBarrier {
+    /// Writes the result of `bar.red` to the lanes of a warp that wait for the generation which has just ended.
+    pub fn give(&self, number: u32, warp: &mut Warp, code: &[Inst]) {
+        let over = Wait::Bar { id: number, generation: self.generation };
+        for n in 0..warp.groups.len() {
+            let (pc, mask) = (warp.groups[n].pc as usize, warp.groups[n].mask);
+            // Lanes that wait stand behind their barrier.
+            if warp.groups[n].wait == over
+                && let Some(Op::Bar { reduce: Some(reduce), .. }) = code.get(pc.wrapping_sub(1)).map(|i| &i.op)
+            {
+                self.write(reduce, warp, mask);
+            }
+        }
+    }
+
+    /// Writes the result of `bar.red`.
+    pub fn write(&self, reduce: &Reduce, warp: &mut Warp, mask: u32) {
+        let truth = if reduce.mode == VoteMode::All { self.all } else { self.any };
+        match reduce.d {
+            Slot::R(d) => warp.set_r(d, mask, &[self.count; 32], u32::MAX),
+            Slot::P(d) => warp.set_p(d, mask, if truth { u32::MAX } else { 0 }, u32::MAX),
+            _ => {}
+        }
+    }
 }
 
 /// An mbarrier object (PTX ISA 9.7.13.15).

@@ -6,6 +6,7 @@ use super::order::Post;
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use crate::isa::Exec;
+use crate::memory::UNDEFINED;
 use crate::report::Class;
 use crate::syntax::Space;
 
@@ -29,7 +30,18 @@ impl Machine<'_> {
         }
         match op {
             Op::Exec { f, d, s } => exec(warp, *f, *d, *s, mask),
-            Op::Setp { f, d, q, a, b, combine } => {
+            Op::Float { f, d, s } => {
+                let (x, known) = read_all(warp, s);
+                let out = x.map(|x| f.apply(x));
+                write(warp, *d, mask, &out, known);
+            }
+            Op::Video { f, d, s } => {
+                let s = s.map(|n| n as usize);
+                let out = std::array::from_fn(|lane| f.apply(s.map(|n| warp.r[n][lane])));
+                let known = s.iter().fold(ALL, |k, n| k & warp.def_r[*n]);
+                warp.set_r(*d, mask, &out, known);
+            }
+            Op::Setp { f, d, q, a, b, high, combine } => {
                 let (value, known) = match f {
                     Exec::PRR(f) => (
                         f(&warp.r[*a as usize], &warp.r[*b as usize]),
@@ -42,6 +54,9 @@ impl Machine<'_> {
                     _ => (0, 0),
                 };
                 let (mut value, mut inverse, mut known) = (value, !value, known);
+                if let (Some((a, b)), Exec::PRR(f)) = (high, f) {
+                    inverse = f(&warp.r[*a as usize], &warp.r[*b as usize]);
+                }
                 if let Some((how, p, negated)) = combine {
                     let c = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] };
                     let with = |v: u32| match how {
@@ -125,12 +140,9 @@ impl Machine<'_> {
                 let mut out_carry = 0u32;
                 let (a, b) = (*a as usize, *b as usize);
                 let one = |x: u64, y: u64, c: bool, bits: u32| -> (u64, bool) {
-                    let sum = if *sub {
-                        // The carry holds the borrow.
-                        u128::from(x).wrapping_sub(u128::from(y)).wrapping_sub(u128::from(c))
-                    } else {
-                        u128::from(x) + u128::from(y) + u128::from(c)
-                    };
+                    // Subtraction adds the complement: a carry that is clear is a borrow.
+                    let (y, c) = if *sub { (!y & (u64::MAX >> (64 - bits)), c || !*input) } else { (y, c) };
+                    let sum = u128::from(x) + u128::from(y) + u128::from(c);
                     (sum as u64, sum >> bits & 1 != 0)
                 };
                 if *wide {
@@ -157,13 +169,13 @@ impl Machine<'_> {
                     warp.carry = warp.carry & !mask | out_carry & mask;
                 }
             }
-            Op::Convert { spec, d, a } => {
-                let (value, known) = read(warp, *a);
-                let out = value.map(|v| super::convert::convert(spec, v));
+            Op::Convert { f, register, d, s } => {
+                let (x, known) = read_all(warp, s);
+                let out = x.map(|x| f.apply(x, *register));
                 write(warp, *d, mask, &out, known);
             }
-            Op::Clock { d } => {
-                let now = self.steps;
+            Op::Clock { shift, d } => {
+                let now = self.steps >> shift;
                 write(warp, *d, mask, &[now; 32], ALL);
                 self.polled = true;
             }
@@ -186,7 +198,18 @@ impl Machine<'_> {
                 let known = known & warp.def_r[*rank as usize];
                 write(warp, *d, mask, &out, known);
             }
-            Op::Getctarank { .. } | Op::Nop | Op::Prefetch => {}
+            Op::Getctarank { d, a, generic } => {
+                let (value, known) = read(warp, *a);
+                let out = value.map(|v| shared_target(at, if *generic { window(v).1 } else { v }).0 as u32);
+                warp.set_r(*d, mask, &out, known);
+            }
+            Op::Nop | Op::Prefetch => {}
+            Op::Discard { space, addr } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                self.each_lane(at, warp, *space, &addresses, 128, mask, |region, offset, _| {
+                    region.state[offset..offset + 128].fill(UNDEFINED);
+                })?;
+            }
             Op::Ld { space, addr, size, signed, dst, order, used } => {
                 self.polled |= order.strong;
                 self.strong = order.strong;
@@ -207,9 +230,10 @@ impl Machine<'_> {
             Op::Atom { op, ty, space, addr, dst, b, c, order } => {
                 let addresses = self.addresses(at, warp, *addr, mask);
                 self.observe(at, warp, *space, &addresses, mask, *order);
-                self.atomic(at, warp, *op, *ty, *space, *addr, *dst, b, *c, mask)?;
+                self.atomic(at, warp, *op, *ty, *space, *addr, dst, b, *c, mask)?;
                 self.release(at, warp, *space, &addresses, mask, *order);
             }
+            Op::Atom128(atom) => self.atomic128(at, warp, *atom, mask)?,
             Op::Activemask { d } => warp.set_r(*d, mask, &[mask; 32], ALL),
             Op::Shuffle { .. }
             | Op::Vote { .. }
@@ -226,6 +250,18 @@ impl Machine<'_> {
                     Some(warp.index * 32 + mask.trailing_zeros()),
                     "`trap` is executed".into(),
                 );
+                return Err(Stop);
+            }
+            Op::NoFunction { address, running } => {
+                let lane = mask.trailing_zeros();
+                let address = warp.d[*address as usize][lane as usize];
+                let what = match running.iter().find(|(at, _)| *at == address) {
+                    Some((_, name)) => {
+                        format!("an indirect call of `{name}`, which runs already; recursion is not supported")
+                    }
+                    None => format!("an indirect call to {address:#x}, where no function of the call's kind is"),
+                };
+                self.finding(at, Class::Trap, Some(warp.index * 32 + lane), what);
                 return Err(Stop);
             }
             Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
@@ -455,7 +491,14 @@ impl Machine<'_> {
                     self.finding(at, Class::Barrier, Some(thread), what);
                     return Err(Stop);
                 }
+                if let Some(Reduce { p, .. }) = *reduce
+                    && mask & !warp.def_p[p as usize] != 0
+                {
+                    let what = "a barrier reduces a predicate that was never written".to_string();
+                    self.finding(at, Class::Uninitialised, Some(thread), what);
+                }
                 let live = warp.lanes & !warp.exited;
+                let program = self.program;
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                 let block = &mut cluster.blocks[at.block];
                 // The running warp is out of the block's list and counts as one that has not ended.
@@ -469,8 +512,8 @@ impl Machine<'_> {
                 }
                 bar.expected = expected;
                 bar.whole = asked.is_none();
-                if let Some((_, _, p, negated)) = reduce {
-                    let value = if *negated { !warp.p[*p as usize] } else { warp.p[*p as usize] } & mask;
+                if let Some(Reduce { p, negated, .. }) = *reduce {
+                    let value = if negated { !warp.p[p as usize] } else { warp.p[p as usize] } & mask;
                     bar.any |= value != 0;
                     bar.all &= value == mask;
                     bar.count += value.count_ones();
@@ -491,8 +534,11 @@ impl Machine<'_> {
                     bar.generation += 1;
                     bar.arrived = 0;
                     bar.expected = 0;
-                    bar.last = (bar.any, bar.all, bar.count);
                     bar.released = std::mem::take(&mut bar.clocks);
+                    block.warps.iter_mut().chain([&mut *warp]).for_each(|w| bar.give(number, w, &program.code));
+                    if let Some(reduce) = reduce {
+                        bar.write(reduce, warp, mask);
+                    }
                 }
                 self.pass(at, warp, post, true);
                 self.report.barrier_waits += u64::from(!arrive);
@@ -510,10 +556,6 @@ impl Machine<'_> {
                 }
                 if *arrive {
                     return Ok(Flow::Next);
-                }
-                if reduce.is_some() {
-                    self.finding(at, Class::Barrier, Some(thread), "`barrier.red` results are not modelled".into());
-                    return Err(Stop);
                 }
                 if full {
                     self.pass(at, warp, post, false);
@@ -581,17 +623,17 @@ impl Machine<'_> {
             );
         }
         self.drain_stores(at, warp)?;
+        let (launched, program) = (self.registers(), self.program);
         let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
         let block = &mut cluster.blocks[at.block];
-        if let (Some(own), Some(launch)) = (warp.registers.or(self.launch.registers), self.launch.registers) {
-            let _ = launch;
+        if let Some(own) = warp.registers.or(launched) {
             block.pool = block.pool.saturating_add(i64::from(own) * 32);
         }
         // Barriers without a count do not wait for warps that have ended.
         let ended = block.warps.iter().filter(|w| w.done).count() as u32 + 1;
         let left = 32 * (block.warps.len() as u32 - ended.min(block.warps.len() as u32));
         let all = 32 * block.warps.len() as u32;
-        for bar in &mut block.bars {
+        for (number, bar) in block.bars.iter_mut().enumerate() {
             if bar.expected > left
                 && bar.expected <= all
                 && bar.arrived > 0
@@ -603,6 +645,7 @@ impl Machine<'_> {
                 bar.arrived = 0;
                 bar.expected = 0;
                 bar.released = std::mem::take(&mut bar.clocks);
+                block.warps.iter_mut().for_each(|w| bar.give(number as u32, w, &program.code));
             }
         }
         let lanes = u64::from(warp.lanes.count_ones());
@@ -619,10 +662,8 @@ impl Machine<'_> {
 
     fn set_registers(&mut self, at: At, warp: &mut Warp, count: u32, increase: bool) -> Flow {
         // Without a launch bound the assembler ignores the instruction.
-        let Some(launch) = self
-            .launch
-            .registers
-            .filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
+        let Some(launch) =
+            self.registers().filter(|_| self.program.bounds.maxntid.is_some() || self.program.bounds.reqntid.is_some())
         else {
             return Flow::Next;
         };
@@ -651,8 +692,15 @@ pub(super) fn read(warp: &Warp, slot: Slot) -> ([u64; 32], u32) {
         Slot::R(n) => (warp.r[n as usize].map(u64::from), warp.def_r[n as usize]),
         Slot::D(n) => (warp.d[n as usize], warp.def_d[n as usize]),
         Slot::P(n) => (std::array::from_fn(|i| u64::from(warp.p[n as usize] >> i & 1)), warp.def_p[n as usize]),
-        Slot::Sink => ([0; 32], ALL),
+        Slot::Q(_) | Slot::Sink => ([0; 32], ALL),
     }
+}
+
+/// Three registers, lane by lane, and the lanes where all are defined.
+fn read_all(warp: &Warp, slots: &[Slot; 3]) -> ([[u64; 3]; 32], u32) {
+    let values = slots.map(|s| read(warp, s));
+    let known = values[0].1 & values[1].1 & values[2].1;
+    (std::array::from_fn(|lane| [values[0].0[lane], values[1].0[lane], values[2].0[lane]]), known)
 }
 
 pub(super) fn write(warp: &mut Warp, slot: Slot, mask: u32, value: &[u64; 32], defined: u32) {
@@ -737,6 +785,12 @@ fn exec(w: &mut Warp, f: Exec, d: u32, s: [u32; 4], mask: u32) {
             let mut out = [0; 32];
             f(&w.d[a], &w.r[b], &mut out);
             let known = w.def_d[a] & w.def_r[b];
+            w.set_d(d, mask, &out, known);
+        }
+        Exec::DDDRR(f) => {
+            let mut out = [0; 32];
+            f(&w.d[a], &w.d[b], &w.r[c], &w.r[e], &mut out);
+            let known = w.def_d[a] & w.def_d[b] & w.def_r[c] & w.def_r[e];
             w.set_d(d, mask, &out, known);
         }
         Exec::DRRD(f) => {

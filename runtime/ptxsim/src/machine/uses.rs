@@ -34,6 +34,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
                 f(*d);
             }
         }
+        Op::Video { d, s, .. } => s.iter().chain([d]).for_each(|r| f(*r)),
         Op::Setp { f: Exec::PRR(_), a, b, .. } => {
             f(*a);
             f(*b);
@@ -41,7 +42,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
         Op::Select { wide: false, d, a, b, .. } => [d, a, b].into_iter().for_each(|r| f(*r)),
         Op::Pack { d, parts, .. } => parts.iter().chain([d]).for_each(|s| slot(s, f)),
         Op::Unpack { parts, a, .. } => parts.iter().chain([a]).for_each(|s| slot(s, f)),
-        Op::Convert { d, a, .. } => [d, a].into_iter().for_each(|s| slot(s, f)),
+        Op::Convert { d, s, .. } | Op::Float { d, s, .. } => s.iter().chain([d]).for_each(|s| slot(s, f)),
         Op::Carry { wide: false, d, a, b, .. } => [d, a, b].into_iter().for_each(|r| f(*r)),
         Op::Ld { addr: a, dst, .. } => {
             addr(a, f);
@@ -53,7 +54,7 @@ pub fn registers(op: &Op, mut f: impl FnMut(u32)) {
         }
         Op::Atom { addr: a, dst, b, c, .. } => {
             addr(a, f);
-            b.iter().chain([dst, c]).for_each(|s| slot(s, f));
+            b.iter().chain(dst).chain([c]).for_each(|s| slot(s, f));
         }
         Op::Shuffle { d, a, b, c, .. } => [d, a, b, c].into_iter().for_each(|r| f(*r)),
         Op::AsyncStore(s) => {

@@ -10,6 +10,8 @@ pub const SHARED_WINDOW: u64 = 1 << 32;
 pub const LOCAL_WINDOW: u64 = 2 << 32;
 pub const PARAM_WINDOW: u64 = 3 << 32;
 pub const CONST_WINDOW: u64 = 4 << 32;
+/// Where functions have their addresses; no memory lies there.
+pub const FUNCTION_WINDOW: u64 = 5 << 32;
 const GLOBAL_START: u64 = 0x7f00_0000_0000;
 /// Unmapped bytes between buffers.
 const GAP: u64 = 4096;

@@ -87,6 +87,21 @@ pub struct Function {
     pub line: u32,
 }
 
+/// Bytes of what a function returns and takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    pub returns: Vec<u64>,
+    pub params: Vec<u64>,
+}
+
+impl Function {
+    /// What a prototype of the function says.
+    pub fn shape(&self) -> Shape {
+        let bytes = |list: &[Variable]| list.iter().map(Variable::bytes).collect();
+        Shape { returns: bytes(&self.returns), params: bytes(&self.params) }
+    }
+}
+
 /// Performance-tuning directives (PTX ISA 11.4).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
@@ -112,6 +127,16 @@ pub enum Statement {
     Targets {
         name: String,
         labels: Vec<String>,
+    },
+    /// `name: .calltargets f, g;`
+    CallTargets {
+        name: String,
+        functions: Vec<String>,
+    },
+    /// `name: .callprototype (returns) _ (params);`
+    Prototype {
+        name: String,
+        shape: Shape,
     },
     Open,
     Close,

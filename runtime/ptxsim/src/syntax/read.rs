@@ -119,8 +119,17 @@ fn statements(function: &ptx::Function, block: &ptx::Block, out: &mut Vec<Statem
                 name: name.to_string(),
                 labels: labels.iter().map(|l| l.to_string()).collect(),
             }),
-            // For indirect calls, which are refused where they stand.
-            ptx::Statement::CallTargets { .. } | ptx::Statement::Prototype(_) => {}
+            ptx::Statement::CallTargets { name, functions, .. } => out.push(Statement::CallTargets {
+                name: name.to_string(),
+                functions: functions.iter().map(|f| f.to_string()).collect(),
+            }),
+            ptx::Statement::Prototype(prototype) => {
+                let bytes = |list: &[ptx::Variable]| {
+                    list.iter().map(|v| Ok(variable(v)?.bytes())).collect::<Result<Vec<u64>>>()
+                };
+                let shape = Shape { returns: bytes(&prototype.returns)?, params: bytes(&prototype.params)? };
+                out.push(Statement::Prototype { name: prototype.name.to_string(), shape });
+            }
             ptx::Statement::Pragma { texts, line } => {
                 for mask in texts.iter().filter_map(|t| t.strip_prefix("used_bytes_mask ")) {
                     match u32::from_str_radix(mask.trim().trim_start_matches("0x"), 16) {

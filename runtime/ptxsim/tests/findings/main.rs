@@ -130,21 +130,25 @@ fn a_divergent_aligned_barrier_is_reported() {
     assert!(classes(&report).contains(&Class::Divergence), "{:?}", report.findings);
 }
 
-/// Three warpgroups: two ask for `more` registers, one gives back down to `fewer`.
-fn register_budget(fewer: u32, more: u32) -> Vec<Class> {
+/// Three warpgroups: two ask for `more` registers, one gives back down to `fewer`. The kernel or its launch says how many
+/// registers a thread starts with.
+fn register_budget(fewer: u32, more: u32, launch: Option<u32>) -> Vec<Class> {
+    let bound = if launch.is_none() { ".maxnreg 168" } else { "" };
     let text = format!(
-        ".maxntid 384\n{START} setp.lt.u32 %p0, %a, 128; @%p0 bra LESS; setmaxnreg.inc.sync.aligned.u32 {more}; bra END;
+        ".maxntid 384 {bound}\n{START} setp.lt.u32 %p0, %a, 128; @%p0 bra LESS; setmaxnreg.inc.sync.aligned.u32 {more}; bra END;
         LESS: setmaxnreg.dec.sync.aligned.u32 {fewer}; END: bar.sync 0; ret; }}"
     );
-    let (report, _) = run(&text, 1024, |l| (l.block, l.registers) = ([384, 1, 1], Some(168)));
+    let (report, _) = run(&text, 1024, |l| (l.block, l.registers) = ([384, 1, 1], launch));
     classes(&report)
 }
 
 #[test]
 fn the_register_pool_decides() {
-    assert_eq!(register_budget(24, 240), []);
-    assert!(register_budget(40, 240).iter().all(|c| *c == Class::Deadlock));
-    assert!(!register_budget(40, 240).is_empty());
+    for launch in [Some(168), None] {
+        assert_eq!(register_budget(24, 240, launch), []);
+        assert!(register_budget(40, 240, launch).iter().all(|c| *c == Class::Deadlock));
+        assert!(!register_budget(40, 240, launch).is_empty());
+    }
 }
 
 #[test]

@@ -82,6 +82,7 @@ class Kernel:
     cases: list
     options: dict = field(default_factory=dict)
     divisible: tuple = None
+    boxes: dict = field(default_factory=dict)  # of maps whose box the compiler changes, but not in its metadata
     unstable: bool = False  # the compiler's output differs from run to run
 
 

@@ -187,7 +187,8 @@ def triton_case(kernel, case, meta):
         kind, value = kernel.signature[name], case.args[name]
         if kind.startswith("desc:"):
             buffers[name] = value
-            arguments += descriptor_arguments(name, value, maps.pop(0))
+            box = {"block_size": kernel.boxes[name]} if name in kernel.boxes else {}
+            arguments += descriptor_arguments(name, value, maps.pop(0) | box)
         elif isinstance(value, dict):
             arguments.append(argument(name, value, buffers))
         else:

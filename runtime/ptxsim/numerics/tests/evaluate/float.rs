@@ -178,9 +178,23 @@ fn compare(parts: &[&str], x: &[u64]) -> Option<u64> {
             Some(half(0)? | half(16)? << 1)
         }
         "setp" => holds(parts[1], value(x[0]), value(x[1])).map(u64::from),
+        "set" if packed => {
+            let one = match parts[parts.len() - 2] {
+                "f16x2" => 0x3c00,
+                "bf16x2" => 0x3f80,
+                _ => 0xffff,
+            };
+            let half = |s: u32| holds(parts[1], value(x[0] >> s & 0xffff), value(x[1] >> s & 0xffff));
+            Some(if half(0)? { one } else { 0 } | if half(16)? { one << 16 } else { 0 })
+        }
         "set" => {
             let on = holds(parts[1], value(x[0]), value(x[1]))?;
-            let one = if parts[parts.len() - 2] == "f32" { 0x3f80_0000 } else { 0xffff_ffff };
+            let one = match parts[parts.len() - 2] {
+                "f32" => 0x3f80_0000,
+                "f16" => 0x3c00,
+                "bf16" => 0x3f80,
+                _ => 0xffff_ffff,
+            };
             Some(if on { one } else { 0 })
         }
         "slct" => Some(if value(x[2]) >= 0.0 { x[0] } else { x[1] }),

@@ -1,6 +1,7 @@
 //! What a spelled opcode computes, by way of the crate: the reading of opcodes that the recordings need.
 
 mod float;
+mod video;
 mod whole;
 
 use tricot_ptx_numerics::format::Format;
@@ -46,5 +47,8 @@ impl Expect {
 pub fn evaluate(opcode: &str, x: &[u64]) -> Option<Expect> {
     let (opcode, immediate) = opcode.split_once(';').unwrap_or((opcode, ""));
     let parts: Vec<&str> = opcode.split('.').collect();
+    if opcode.starts_with('v') {
+        return video::evaluate(&parts, immediate, x).map(Expect::Exact);
+    }
     whole::evaluate(&parts, immediate, x).map(Expect::Exact).or_else(|| float::evaluate(&parts, x))
 }

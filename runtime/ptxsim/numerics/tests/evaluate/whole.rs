@@ -34,6 +34,7 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
             let table = u32::from_str_radix(immediate.strip_prefix("0x")?, 16).ok()?;
             return Some(integer::lop3(word(0), word(1), word(2), table).into());
         }
+        "cvt" if parts[1] == "pack" => return pack(parts[3], x),
         "cvt" => {
             let (to, from) = (Type::parse(parts[parts.len() - 2])?, Type::parse(last)?);
             let (Type::Int { .. }, Type::Int { .. }) = (to, from) else { return None };
@@ -48,6 +49,17 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
                 ftz: false,
             };
             return Some(spec.apply(x[0]));
+        }
+        "selp" => return Some(if (word(2) as i32) < 0 { x[0] } else { x[1] }),
+        "and" | "or" | "xor" | "not" | "mov" if *last == "pred" => {
+            let p = |i: usize| (word(i) as i32) < 0;
+            return Some(u64::from(match parts[0] {
+                "and" => p(0) && p(1),
+                "or" => p(0) || p(1),
+                "xor" => p(0) != p(1),
+                "not" => !p(0),
+                _ => p(0),
+            }));
         }
         "slct" if *last == "s32" => return Some(if word(2) as i32 >= 0 { x[0] } else { x[1] }),
         "dp4a" | "dp2a" => {
@@ -89,9 +101,10 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
         "add" => v(0) + v(1),
         "sub" => v(0) - v(1),
         "mul" if has("wide") => return Some((v(0) * v(1)) as u64),
-        "mul" => part(v(0) * v(1)),
+        // Products of 64-bit numbers may need all 128 bits; the sign of what is above them is cut off below.
+        "mul" => part(v(0).wrapping_mul(v(1))),
         "mad" if has("wide") => return Some((v(0) * v(1)) as u64).map(|p| p.wrapping_add(x[2])),
-        "mad" => part(v(0) * v(1)) + v(2),
+        "mad" => part(v(0).wrapping_mul(v(1))).wrapping_add(v(2)),
         "div" => {
             if v(1) == 0 {
                 -1
@@ -149,6 +162,9 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
                 "ge" | "hs" => v(0) >= v(1),
                 _ => return None,
             };
+            if matches!(parts[2], "and" | "or" | "xor") {
+                return Some(combined(parts, on, (word(2) as i32) < 0));
+            }
             let one = match (parts[0], parts[parts.len() - 2]) {
                 ("setp", _) => 1,
                 (_, "f32") => 0x3f80_0000,
@@ -161,6 +177,32 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
     let out = if has("relu") { out.max(0) } else { out };
     let out = if has("sat") { clamp(out, t) } else { out };
     Some(out as u64 & mask)
+}
+
+/// `cvt.pack`: the saturated values side by side, under the third operand.
+fn pack(ty: &str, x: &[u64]) -> Option<u64> {
+    let (width, signed): (u32, bool) = (ty[1..].parse().ok()?, ty.starts_with('s'));
+    let part = |v: u64| clamp(i128::from(v as i32), (width, signed)) as u64 & ((1 << width) - 1);
+    Some((x.get(2).copied().unwrap_or(0) << (2 * width) | part(x[0]) << width | part(x[1])) & 0xffff_ffff)
+}
+
+/// `set` with a predicate, and both results of `setp` with a negated one.
+fn combined(parts: &[&str], on: bool, p: bool) -> u64 {
+    let with = |on: bool, p: bool| match parts[2] {
+        "and" => on && p,
+        "or" => on || p,
+        _ => on != p,
+    };
+    match parts[0] {
+        "set" => {
+            if with(on, p) {
+                0xffff_ffff
+            } else {
+                0
+            }
+        }
+        _ => u64::from(with(on, !p)) | u64::from(with(!on, !p)) << 1,
+    }
 }
 
 /// The programs of the carry chains: see the texts of the rows.
@@ -181,7 +223,7 @@ fn carry(parts: &[&str], x: &[u64], (width, signed): (u32, bool)) -> Option<u64>
         }
         "mad" | "madc" => {
             let (_, carry) = split(u(1) + u(2));
-            let product = value(x[0], (width, signed)) * value(x[1], (width, signed));
+            let product = value(x[0], (width, signed)).wrapping_mul(value(x[1], (width, signed)));
             let product = if parts.contains(&"hi") { product >> width } else { product };
             let with = if parts[0] == "madc" { u128::from(carry) } else { 0 };
             let (sum, carry) = split(u128::from(product as u64 & mask) + u(2) + with);

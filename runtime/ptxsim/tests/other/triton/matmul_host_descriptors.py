@@ -138,6 +138,8 @@ def kernel(file, fn, dtypes, tile, b_is_nk, cases, ints=("depth",), options=None
         options={"num_warps": 4, "num_stages": 3} | (options or {}),
         cases=cases,
         divisible=("c",) if plain_c else (),
+        # Each of the two multiplying warp groups has its half of a tile loaded on its own.
+        boxes={"a": [bm // 2, bk]} if fn is matmul_specialized else {},
         unstable=fn is matmul_specialized,
     )
 
