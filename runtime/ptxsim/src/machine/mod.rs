@@ -5,6 +5,7 @@ mod agents;
 pub mod arith;
 mod async_store;
 mod atomic;
+mod barrier;
 mod call;
 mod carry;
 mod compare;
@@ -41,6 +42,7 @@ mod tensor;
 pub mod tensormap;
 mod uses;
 mod video;
+mod warp_wide;
 mod wide;
 mod wmma;
 
