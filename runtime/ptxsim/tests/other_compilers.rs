@@ -129,10 +129,9 @@ fn documents() -> (PathBuf, Vec<Document>) {
 fn known(ptx: &str) -> &'static [&'static str] {
     match ptx {
         // `cp.async` writes through the generic proxy what wgmma reads through the async proxy, with no fence between them.
-        "triton/attention_cp_async_f16.ptx"
-        | "triton/matmul_cp_async_bf16.ptx"
-        | "triton/matmul_dequantised_i8.ptx"
-        | "triton/matmul_scaled_f16.ptx" => &["proxy-order"],
+        "triton/attention_cp_async_f16.ptx" | "triton/matmul_cp_async_bf16.ptx" => &["proxy-order"],
+        // The same, and registers of a first operand are written while products in flight read them.
+        "triton/matmul_dequantised_i8.ptx" | "triton/matmul_scaled_f16.ptx" => &["proxy-order", "wgmma"],
         // Accumulators are unpacked before the wait.
         "triton/matmul_f16_sums.ptx" => &["ptx-contract"],
         // Barriers are initialised again without `mbarrier.inval`; rows that go too far down meet those of the next block.

@@ -226,6 +226,9 @@ impl Machine<'_> {
             clocks: warp.clocks.clone(),
             meta: w.meta.map_or([0; 32], |(m, _)| warp.r[m as usize]),
         };
+        for r in w.operand_registers() {
+            warp.written[r as usize] = IN_FLIGHT;
+        }
         warp.wgmmas.push_back(pending);
         warp.wgmma_open += 1;
         Ok(())
@@ -240,7 +243,7 @@ impl Machine<'_> {
             warp.wgmma_fences = 1;
         }
         let since = |r: u32| warp.written[r as usize] & !MOVED == warp.wgmma_fences;
-        if w.a_regs.iter().chain(w.meta.as_ref().map(|(m, _)| m)).any(|r| since(*r)) {
+        if w.operand_registers().any(since) {
             let what = "a register of the first operand is written between `wgmma.fence` and this wgmma".to_string();
             self.finding(at, Class::Wgmma, thread, what);
         }
@@ -257,10 +260,30 @@ impl Machine<'_> {
         }
     }
 
+    /// Registers of the first operand belong to the product until it is waited for (PTX ISA 9.7.15.7.1).
+    fn check_operand(&mut self, at: At, warp: &mut Warp, w: &Wgmma) {
+        let program = self.program;
+        if w.operand_registers().any(|r| warp.written[r as usize] != IN_FLIGHT) {
+            let what = "a register of this wgmma's first operand is written before the wgmma is waited for".to_string();
+            self.finding(at, Class::Wgmma, Some(warp.index * 32), what);
+        }
+        let later = warp.wgmmas.iter().filter_map(|p| match &program.code[p.pc as usize].op {
+            Op::Wgmma(w) => Some(w),
+            _ => None,
+        });
+        let still: std::collections::BTreeSet<u32> = later.flat_map(|w| w.operand_registers()).collect();
+        for r in w.operand_registers().filter(|r| !still.contains(r)) {
+            if warp.written[r as usize] == IN_FLIGHT {
+                warp.written[r as usize] = 0;
+            }
+        }
+    }
+
     fn finish(&mut self, at: At, warp: &mut Warp, p: PendingWgmma) -> Result<(), Stop> {
         let program = self.program;
         let Op::Wgmma(w) = &program.code[p.pc as usize].op else { return Ok(()) };
         let at = At { line: program.code[p.pc as usize].line, pc: p.pc, ..at };
+        self.check_operand(at, warp, w);
         let (k, n) = (w.k as usize, w.n as usize);
         // Single bits lie eight in a byte.
         let bits = w.a.bits() as usize;

@@ -203,6 +203,13 @@ pub struct Wgmma {
     pub trans_b: bool,
 }
 
+impl Wgmma {
+    /// Registers of the first operand and its metadata.
+    pub fn operand_registers(&self) -> impl Iterator<Item = u32> + '_ {
+        self.a_regs.iter().copied().chain(self.meta.map(|(m, _)| m))
+    }
+}
+
 /// Where a sparse product finds which elements of A are stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Sparse {

@@ -49,6 +49,9 @@ pub struct Group {
 /// Mark of a register that was last written by a `mov`.
 pub const MOVED: u32 = 1 << 31;
 
+/// Mark of a register that a wgmma in flight reads.
+pub const IN_FLIGHT: u32 = 1 << 30;
+
 /// An accumulator that a wgmma has not written yet: operation and element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token {

@@ -1,6 +1,7 @@
 //! Small kernels, each with one mistake or one hard case, and what the simulator says of them.
 
 mod order;
+mod public_bugs;
 mod support;
 
 use support::{HEAD, START, body, classes, run};

@@ -4,7 +4,7 @@ use crate::support::{body, classes, run};
 use tricot_ptxsim::{Class, Launch, Report};
 
 /// Findings of a body on two blocks of 64 threads under the latest schedule and eight random ones, all of them together.
-fn everywhere(text: &str, change: impl Fn(&mut Launch)) -> Vec<Class> {
+pub fn everywhere(text: &str, change: impl Fn(&mut Launch)) -> Vec<Class> {
     let mut all: Vec<Class> = vec![];
     for seed in [None].into_iter().chain((0..8).map(Some)) {
         let (report, _) = run(&body(text), 4096, |l| {
@@ -186,38 +186,6 @@ fn a_phase_orders_only_what_came_before_its_arrivals() {
     };
     assert_eq!(everywhere(&text(&wait("W2", "%r5", 1)), |_| {}), []);
     assert_eq!(everywhere(&text(""), |_| {}), [Class::Race]);
-}
-
-/// A tile that threads read through the generic proxy and a bulk copy then overwrites (the mistake of triton#7262): a warning.
-#[test]
-fn a_copy_over_what_was_read_wants_a_proxy_fence() {
-    let text = |fence: &str| {
-        format!(
-            "add.u32 %r5, %r0, 512; st.shared.u32 [%r1], %a; setp.ne.u32 %p0, %a, 0; @%p0 bra GO;
-            mbarrier.init.shared.b64 [%r5], 1; fence.mbarrier_init.release.cluster;
-            GO: fence.proxy.async; bar.sync 0; xor.b32 %r2, %r1, 128; ld.shared.u32 %r3, [%r2]; {fence} bar.sync 0; @%p0 bra WAIT;
-            mbarrier.arrive.expect_tx.shared.b64 _, [%r5], 256;
-            cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%r0], [%d0], 256, [%r5];
-            WAIT: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra WAIT;
-            ld.shared.u32 %r4, [%r1]; add.u32 %r4, %r4, %r3; st.global.u32 [%o+1024], %r4;"
-        )
-    };
-    assert_eq!(everywhere(&text("fence.proxy.async.shared::cta;"), |_| {}), []);
-    assert_eq!(everywhere(&text(""), |_| {}), [Class::ProxyRead]);
-}
-
-/// A tile that threads write and a bulk store reads with a barrier and no proxy fence (the mistake of triton#9610).
-#[test]
-fn a_store_of_what_was_written_needs_a_proxy_fence() {
-    let text = |fence: &str| {
-        format!(
-            "st.shared.u32 [%r1], %a; {fence} bar.sync 0; setp.ne.u32 %p0, %a, 0; @%p0 bra END;
-            cp.async.bulk.global.shared::cta.bulk_group [%d0], [%r0], 256; cp.async.bulk.commit_group;
-            cp.async.bulk.wait_group.read 0; END:"
-        )
-    };
-    assert_eq!(everywhere(&text("fence.proxy.async.shared::cta;"), |_| {}), []);
-    assert_eq!(everywhere(&text(""), |_| {}), [Class::ProxyOrder]);
 }
 
 #[test]
