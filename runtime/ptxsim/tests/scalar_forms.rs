@@ -88,7 +88,7 @@ fn vector_atomics_return_what_was_there() {
     assert_eq!(steps, (0..64).collect::<Vec<_>>());
     let out = words(
         "setp.ne.u32 %p0, %a, 0; @%p0 bra END; mov.u16 %h0, 0x3c00; mov.u16 %h1, 0xc000;
-        red.global.add.noftz.v2.f16 [%d0], {%h0, %h1}; atom.global.max.noftz.v2.f16 {%h2, %h3}, [%d0], {%h1, %h0};
+        red.global.v2.f16.add.noftz [%d0], {%h0, %h1}; atom.global.max.noftz.v2.f16 {%h2, %h3}, [%d0], {%h1, %h0};
         st.global.v2.b16 [%d0+8], {%h2, %h3}; END:",
     );
     assert_eq!(out[..2], [0x3c00_3c00, 0xc000_3c00]);
@@ -97,7 +97,8 @@ fn vector_atomics_return_what_was_there() {
         "atom.global.add.v8.f32 {%r1, %r2, %r1, %r2, %r1, %r2, %r1, %r2}, [%d0], {%r1, %r2, %r1, %r2, %r1, %r2, %r1, %r2};",
         "atom.global.max.v2.f32 {%r1, %r2}, [%d0], {%r3, %r4};",
         "atom.global.add.v2.f16 {%h1, %h2}, [%d0], {%h3, %h4};",
-        "atom.global.and.u32.v2 %r1, [%d0], %r2;",
+        "atom.global.and.u32 %r1, [%d0], %r2;",
+        "atom.global.add.s64 %d1, [%d0], %d2;",
         "atom.global.inc.u64 %d1, [%d0], %d2;",
         "red.global.exch.b32 [%d0], %r2;",
     ] {

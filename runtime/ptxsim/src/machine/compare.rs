@@ -66,7 +66,7 @@ fn truth(dtype: &str, source: &str) -> Option<u32> {
         ("u32" | "s32", _) => u32::MAX,
         ("u16" | "s16", _) if half => 0xffff,
         ("f32", _) if !half => 0x3f80_0000,
-        ("f16", _) => 0x3c00,
+        ("f16", _) if source != "bf16" => 0x3c00,
         ("bf16", _) => 0x3f80,
         _ => return None,
     })

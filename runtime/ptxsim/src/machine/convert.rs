@@ -147,7 +147,14 @@ impl Legal for Convert {
             return Err("this type is converted in pairs, or not at all".into());
         }
         let alternate = any(&BF16) || any(&TF32);
-        if self.ftz && (!any(&F32) || alternate) {
+        let byte = |ty: Type| matches!(ty, Type::Int { bits: 8, .. });
+        if any(&BF16) && (byte(self.to) || byte(self.from)) {
+            return Err("bytes are not converted from or to `.bf16`".into());
+        }
+        if self.finite && is(self.to, &TF32) && !away {
+            return Err("`.satfinite` of `.tf32` is for `.rna`".into());
+        }
+        if self.ftz && (!any(&F32) || is(self.to, &BF16) || is(self.to, &TF32)) {
             return Err("`.ftz` is for `.f32`".into());
         }
         let near_or_zero = plain && matches!(self.round, Round::Near | Round::Zero);
@@ -179,8 +186,8 @@ impl Legal for Convert {
                     () if self.whole && !same(f, g) => Err("rounding to a whole number keeps the type".into()),
                     () if exact && (plain || away) => Err("nothing is to be rounded".into()),
                     () if !exact && !rounded => Err("one of .rn .rz .rm .rp is expected".into()),
-                    () if is(self.from, &F32) && alternate && !near_or_zero && !away => {
-                        Err("only `.rn` and `.rz` exist for this type".into())
+                    () if is(self.to, &TF32) && !near_or_zero && !away => {
+                        Err("only `.rn`, `.rz` and `.rna` exist for this type".into())
                     }
                     () => Ok(()),
                 }
