@@ -133,6 +133,9 @@ impl Decoder<'_> {
         let [compare @ .., dtype, stype] = parts else { return Err("`set` has two types".into()) };
         let on = truth(dtype, stype).ok_or_else(|| format!("`.{dtype}` is no result of `set` for `.{stype}`"))?;
         let c = comparison(&[compare, &[*stype]].concat())?;
+        if c.flush.is_some() && *dtype == "bf16" {
+            return Err("`.ftz` is not for `.bf16`".into());
+        }
         let combine = self.combining(i, &c)?;
         let Sources { a, b, high } = self.sources(&c, &i.operands[1], &i.operands[2])?;
         let (p, q) = (self.new_p(), self.new_p());

@@ -154,7 +154,10 @@ impl Legal for Convert {
         if self.finite && is(self.to, &TF32) && !away {
             return Err("`.satfinite` of `.tf32` is for `.rna`".into());
         }
-        if self.ftz && (!any(&F32) || is(self.to, &BF16) || is(self.to, &TF32)) {
+        if is(self.to, &TF32) && !is(self.from, &F32) {
+            return Err("`.tf32` is made of `.f32`".into());
+        }
+        if self.ftz && (!any(&F32) || is(self.to, &TF32)) {
             return Err("`.ftz` is for `.f32`".into());
         }
         let near_or_zero = plain && matches!(self.round, Round::Near | Round::Zero);
@@ -175,6 +178,7 @@ impl Legal for Convert {
                 }
                 Ok(())
             }
+            (Type::Int { .. }, Type::Float(_)) if self.sat && alternate => Err("`.sat` is not for this type".into()),
             (Type::Int { .. }, Type::Float(_)) if self.whole => Ok(()),
             (Type::Int { .. }, Type::Float(_)) => Err("one of .rni .rzi .rmi .rpi is expected".into()),
             (Type::Float(_), _) if self.sat && alternate => Err("`.sat` is not for this type".into()),
@@ -184,8 +188,13 @@ impl Legal for Convert {
                 let exact = f.man_bits >= g.man_bits && f.exp_bits >= g.exp_bits;
                 match () {
                     () if self.whole && !same(f, g) => Err("rounding to a whole number keeps the type".into()),
-                    () if exact && (plain || away) => Err("nothing is to be rounded".into()),
-                    () if !exact && !rounded => Err("one of .rn .rz .rm .rp is expected".into()),
+                    // The assembler takes a mode from `.bf16`, and none between the formats of 16 bits.
+                    () if exact && (plain || away) && (!is(self.from, &BF16) || same(f, g)) => {
+                        Err("nothing is to be rounded".into())
+                    }
+                    () if !exact && !rounded && !(any(&F16) && any(&BF16)) => {
+                        Err("one of .rn .rz .rm .rp is expected".into())
+                    }
                     () if is(self.to, &TF32) && !near_or_zero && !away => {
                         Err("only `.rn`, `.rz` and `.rna` exist for this type".into())
                     }
