@@ -185,6 +185,7 @@ impl Legal for Convert {
             (Type::Float(_), Type::Int { .. }) if plain => Ok(()),
             (Type::Float(_), Type::Int { .. }) => Err("one of .rn .rz .rm .rp is expected".into()),
             (Type::Float(f), Type::Float(g)) => {
+                let halves = any(&F16) && any(&BF16);
                 let exact = f.man_bits >= g.man_bits && f.exp_bits >= g.exp_bits;
                 match () {
                     () if self.whole && !same(f, g) => Err("rounding to a whole number keeps the type".into()),
@@ -192,9 +193,7 @@ impl Legal for Convert {
                     () if exact && (plain || away) && (!is(self.from, &BF16) || same(f, g)) => {
                         Err("nothing is to be rounded".into())
                     }
-                    () if !exact && !rounded && !(any(&F16) && any(&BF16)) => {
-                        Err("one of .rn .rz .rm .rp is expected".into())
-                    }
+                    () if !(exact || rounded || halves) => Err("one of .rn .rz .rm .rp is expected".into()),
                     () if is(self.to, &TF32) && !near_or_zero && !away => {
                         Err("only `.rn`, `.rz` and `.rna` exist for this type".into())
                     }
