@@ -88,7 +88,7 @@ fn vector_atomics_return_what_was_there() {
     assert_eq!(steps, (0..64).collect::<Vec<_>>());
     let out = words(
         "setp.ne.u32 %p0, %a, 0; @%p0 bra END; mov.u16 %h0, 0x3c00; mov.u16 %h1, 0xc000;
-        red.global.add.noftz.v2.f16 [%d0], {%h0, %h1}; atom.global.max.noftz.v2.f16 {%h2, %h3}, [%d0], {%h1, %h0};
+        red.global.v2.f16.add.noftz [%d0], {%h0, %h1}; atom.global.max.noftz.v2.f16 {%h2, %h3}, [%d0], {%h1, %h0};
         st.global.v2.b16 [%d0+8], {%h2, %h3}; END:",
     );
     assert_eq!(out[..2], [0x3c00_3c00, 0xc000_3c00]);
@@ -97,7 +97,8 @@ fn vector_atomics_return_what_was_there() {
         "atom.global.add.v8.f32 {%r1, %r2, %r1, %r2, %r1, %r2, %r1, %r2}, [%d0], {%r1, %r2, %r1, %r2, %r1, %r2, %r1, %r2};",
         "atom.global.max.v2.f32 {%r1, %r2}, [%d0], {%r3, %r4};",
         "atom.global.add.v2.f16 {%h1, %h2}, [%d0], {%h3, %h4};",
-        "atom.global.and.u32.v2 %r1, [%d0], %r2;",
+        "atom.global.and.u32 %r1, [%d0], %r2;",
+        "atom.global.add.s64 %d1, [%d0], %d2;",
         "atom.global.inc.u64 %d1, [%d0], %d2;",
         "red.global.exch.b32 [%d0], %r2;",
     ] {
@@ -238,6 +239,16 @@ fn clocks_run_forward() {
     assert!(out[..64].iter().all(|w| *w == 1));
 }
 
+/// What the assembler takes although the ISA's rules on rounding would not have it.
+#[test]
+fn formats_of_16_bits_convert_with_and_without_a_mode() {
+    let out = words(
+        "mov.u16 %h0, 0x3c00; cvt.bf16.f16 %h1, %h0; cvt.f16.bf16 %h2, %h1; cvt.rz.f32.bf16 %r1, %h1; cvt.rm.bf16.f32 %h3, 0fBF800001;
+        mov.b32 %r2, {%h1, %h2}; mov.b32 %r3, {%h3, %h3}; setp.eq.u32 %p0, %a, 0; @%p0 st.global.v4.b32 [%d0], {%r1, %r2, %r3, %r3};",
+    );
+    assert_eq!(out[..2], [0x3c00_3f80_3f80_0000, 0xbf81_bf81_bf81_bf81]);
+}
+
 #[test]
 fn combinations_that_sm_90_lacks_are_refused() {
     for wrong in [
@@ -263,6 +274,15 @@ fn combinations_that_sm_90_lacks_are_refused() {
         "cvt.rm.relu.f16.f32 %h0, %r1;",
         "cvt.rn.e4m3x2.f32 %h0, %r1, %r2;",
         "cvt.sat.u32.u16 %r1, %h0;",
+        "cvt.rn.bf16.u8 %h0, %h1;",
+        "cvt.rn.bf16.bf16 %h0, %h1;",
+        "cvt.rn.satfinite.tf32.f32 %r1, %r2;",
+        "cvt.rn.tf32.f64 %r1, %d2;",
+        "cvt.rzi.sat.u16.bf16 %h0, %h1;",
+        "set.lt.ftz.bf16.f32 %h0, %r1, %r2;",
+        "set.lt.f16.bf16 %h0, %h1, %h2;",
+        "mov.f16 %h0, %h1;",
+        "selp.f16 %h0, %h1, %h2, %p0;",
         "cvt.pack.sat.u8.s32 %r1, %r2, %r3;",
         "cvt.rn.u32.f32 %r1, %r2;",
         "mad.cc.u32 %r1, %r2, %r3, %r4;",

@@ -362,6 +362,7 @@ fn selection_rows(r: &mut Rows) {
 }
 
 fn pack_rows(r: &mut Rows) {
+    r.plain("cvt.{rm,rp}.bf16.f32", 16, &[F32]);
     r.plain("cvt.pack.sat.{u16,s16}.s32", 32, &[Int(32), Int(32)]);
     r.plain("cvt.pack.sat.{u8,s8,u4,s4,u2,s2}.s32.b32", 32, &[Int(32), Int(32), Int(32)]);
 }

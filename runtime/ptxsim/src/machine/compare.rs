@@ -66,7 +66,7 @@ fn truth(dtype: &str, source: &str) -> Option<u32> {
         ("u32" | "s32", _) => u32::MAX,
         ("u16" | "s16", _) if half => 0xffff,
         ("f32", _) if !half => 0x3f80_0000,
-        ("f16", _) => 0x3c00,
+        ("f16", _) if source != "bf16" => 0x3c00,
         ("bf16", _) => 0x3f80,
         _ => return None,
     })
@@ -133,6 +133,9 @@ impl Decoder<'_> {
         let [compare @ .., dtype, stype] = parts else { return Err("`set` has two types".into()) };
         let on = truth(dtype, stype).ok_or_else(|| format!("`.{dtype}` is no result of `set` for `.{stype}`"))?;
         let c = comparison(&[compare, &[*stype]].concat())?;
+        if c.flush.is_some() && *dtype == "bf16" {
+            return Err("`.ftz` is not for `.bf16`".into());
+        }
         let combine = self.combining(i, &c)?;
         let Sources { a, b, high } = self.compared(&c, &i.operands[1], &i.operands[2])?;
         let (p, q) = (self.new_p(), self.new_p());

@@ -147,7 +147,17 @@ impl Legal for Convert {
             return Err("this type is converted in pairs, or not at all".into());
         }
         let alternate = any(&BF16) || any(&TF32);
-        if self.ftz && (!any(&F32) || alternate) {
+        let byte = |ty: Type| matches!(ty, Type::Int { bits: 8, .. });
+        if any(&BF16) && (byte(self.to) || byte(self.from)) {
+            return Err("bytes are not converted from or to `.bf16`".into());
+        }
+        if self.finite && is(self.to, &TF32) && !away {
+            return Err("`.satfinite` of `.tf32` is for `.rna`".into());
+        }
+        if is(self.to, &TF32) && !is(self.from, &F32) {
+            return Err("`.tf32` is made of `.f32`".into());
+        }
+        if self.ftz && (!any(&F32) || is(self.to, &TF32)) {
             return Err("`.ftz` is for `.f32`".into());
         }
         let near_or_zero = plain && matches!(self.round, Round::Near | Round::Zero);
@@ -168,19 +178,24 @@ impl Legal for Convert {
                 }
                 Ok(())
             }
+            (Type::Int { .. }, Type::Float(_)) if self.sat && alternate => Err("`.sat` is not for this type".into()),
             (Type::Int { .. }, Type::Float(_)) if self.whole => Ok(()),
             (Type::Int { .. }, Type::Float(_)) => Err("one of .rni .rzi .rmi .rpi is expected".into()),
             (Type::Float(_), _) if self.sat && alternate => Err("`.sat` is not for this type".into()),
             (Type::Float(_), Type::Int { .. }) if plain => Ok(()),
             (Type::Float(_), Type::Int { .. }) => Err("one of .rn .rz .rm .rp is expected".into()),
             (Type::Float(f), Type::Float(g)) => {
+                let halves = any(&F16) && any(&BF16);
                 let exact = f.man_bits >= g.man_bits && f.exp_bits >= g.exp_bits;
                 match () {
                     () if self.whole && !same(f, g) => Err("rounding to a whole number keeps the type".into()),
-                    () if exact && (plain || away) => Err("nothing is to be rounded".into()),
-                    () if !exact && !rounded => Err("one of .rn .rz .rm .rp is expected".into()),
-                    () if is(self.from, &F32) && alternate && !near_or_zero && !away => {
-                        Err("only `.rn` and `.rz` exist for this type".into())
+                    // The assembler takes a mode from `.bf16`, and none between the formats of 16 bits.
+                    () if exact && (plain || away) && (!is(self.from, &BF16) || same(f, g)) => {
+                        Err("nothing is to be rounded".into())
+                    }
+                    () if !(exact || rounded || halves) => Err("one of .rn .rz .rm .rp is expected".into()),
+                    () if is(self.to, &TF32) && !near_or_zero && !away => {
+                        Err("only `.rn`, `.rz` and `.rna` exist for this type".into())
                     }
                     () => Ok(()),
                 }

@@ -57,7 +57,7 @@ impl Decoder<'_> {
             let _ = m.one_of(&[("const", ()), ("param", ())]);
             m.eat("tensormap");
         } else if m.0.last().is_some_and(|l| l.starts_with("L2::evict")) {
-            m.need(&[("global", ())])?;
+            m.eat("global");
             m.need(&[("L2::evict_last", ()), ("L2::evict_normal", ())])?;
         } else {
             let _ = m.one_of(&[("global", ()), ("local", ())]);

@@ -177,8 +177,8 @@ impl Decoder<'_> {
             return self.mov128(i);
         }
         let bits = match *ty {
-            "b16" | "u16" | "s16" | "f16" | "bf16" => 16,
-            "b32" | "u32" | "s32" | "f32" | "f16x2" => 32,
+            "b16" | "u16" | "s16" => 16,
+            "b32" | "u32" | "s32" | "f32" => 32,
             "b64" | "u64" | "s64" | "f64" => 64,
             _ => return Err("a `mov` of this type is not supported".into()),
         };

@@ -90,10 +90,11 @@ impl Decoder<'_> {
         let o = self.operands(i, 3, 4)?;
         let ((d, to), (a, from_a), (b, from_b)) = (scalar_part(&o[0])?, scalar_part(&o[1])?, scalar_part(&o[2])?);
         f.second = match (second, to, o.len()) {
-            (None, None, 3) => Second::None,
+            // A whole word leaves nothing of a third source.
+            (None, None, _) => Second::None,
             (None, Some(_), 4) => Second::Merge,
             (Some(second), None, 4) => second,
-            _ => return Err("a third source is for a part of the result, or for a second operation".into()),
+            _ => return Err("a part of the result and a second operation take a third source, one at a time".into()),
         };
         let whole = Part { shift: 0, width: 32 };
         f.d[0] = Some(to.unwrap_or(whole));
