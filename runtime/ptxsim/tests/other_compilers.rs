@@ -36,6 +36,10 @@ fn elemtype(name: &str) -> u8 {
 
 fn run(folder: &Path, document: &Document, only: &str) -> Result<Vec<Outcome>, String> {
     let text = std::fs::read_to_string(folder.join(&document.ptx)).map_err(|e| e.to_string())?;
+    run_text(&text, document, only)
+}
+
+fn run_text(text: &str, document: &Document, only: &str) -> Result<Vec<Outcome>, String> {
     let mut out = vec![];
     for kernel in &document.kernels {
         for case in &kernel.cases {
@@ -44,7 +48,7 @@ fn run(folder: &Path, document: &Document, only: &str) -> Result<Vec<Outcome>, S
                 continue;
             }
             let mut device = Device::new();
-            let module = device.load(&text).map_err(|e| e.to_string())?;
+            let module = device.load(text).map_err(|e| e.to_string())?;
             let program = module.kernel(&kernel.entry).map_err(|e| e.to_string())?;
             let mut bases = std::collections::BTreeMap::new();
             for (name, buffer) in &case.buffers {
@@ -175,4 +179,19 @@ fn other_compilers_give_right_results_and_known_findings() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A tensor map is changed by the kernel and used without the fence of its proxy (triton#7293).
+#[test]
+fn a_changed_tensor_map_needs_its_fence() {
+    let (folder, documents) = documents();
+    let document = documents.iter().find(|d| d.ptx == "triton/matmul_device_maps.ptx").expect("the kernel");
+    let text = std::fs::read_to_string(folder.join(&document.ptx)).expect("the text");
+    let fence = |l: &&str| !l.contains("fence.proxy.tensormap");
+    let without: String = text.lines().filter(fence).map(|l| format!("{l}\n")).collect();
+    assert!(without.len() < text.len());
+    for outcome in run_text(&without, document, "").expect("a run") {
+        assert_eq!(outcome.classes.iter().filter(|c| **c == "proxy-order").count(), outcome.classes.len());
+        assert!(outcome.findings.contains("`fence.proxy.tensormap::generic.acquire`"), "{}", outcome.findings);
+    }
 }

@@ -201,6 +201,7 @@ impl Decoder<'_> {
             "getctarank" => self.getctarank(i, m),
             "shfl" | "vote" | "match" | "redux" | "elect" | "activemask" => self.warp_wide(i, parts[0], m),
             "bar" | "barrier" => self.barrier(i, m),
+            "fence" if m.0.starts_with(&["proxy", "tensormap::generic", "acquire"]) => self.map_acquire(i, m),
             "membar" | "fence" => fence(parts[0], m),
             "mbarrier" => self.mbarrier(i, m),
             "cp" => self.copy(i, m),
@@ -532,6 +533,21 @@ impl Decoder<'_> {
     }
 }
 
+impl Decoder<'_> {
+    fn map_acquire(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
+        for part in ["proxy", "tensormap::generic", "acquire"] {
+            m.need(&[(part, ())])?;
+        }
+        scope(&mut m);
+        m.done()?;
+        let o = self.operands(i, 2, 2)?;
+        if !matches!(o[1], Operand::Int(128)) {
+            return Err("the size of a tensor map, 128, is expected".into());
+        }
+        Ok(Op::MapAcquire { addr: self.addr(&o[0])?.0 })
+    }
+}
+
 pub(super) fn fence(name: &str, mut m: Mods) -> Result<Op> {
     if name == "membar" {
         let wide = m.need(&[("gl", true), ("cta", false), ("sys", true)])?;
@@ -548,9 +564,9 @@ pub(super) fn fence(name: &str, mut m: Mods) -> Result<Op> {
                 FenceKind::Async
             }
             "tensormap::generic" => {
-                m.need(&[("acquire", ()), ("release", ())])?;
+                m.need(&[("release", ())])?;
                 scope(&mut m);
-                FenceKind::Tensormap
+                FenceKind::MapRelease
             }
             "alias" => FenceKind::OtherProxy,
             other => return Err(format!("the proxy `{other}` is not known")),

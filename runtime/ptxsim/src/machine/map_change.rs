@@ -1,5 +1,7 @@
 //! `tensormap.replace` and `tensormap.cp_fenceproxy` (PTX ISA 9.7.9.28, 9.7.13.16): tensor maps that kernels change.
 
+use super::access::window;
+use super::agents::lanes;
 use super::op::*;
 use super::run::{At, Machine, Stop};
 use super::state::Warp;
@@ -33,6 +35,12 @@ impl Machine<'_> {
                     self.finding(at, Class::TensorMap, Some(thread + lane), e);
                     return Err(Stop);
                 }
+                for lane in lanes(mask) {
+                    let address = addresses[lane as usize];
+                    if *space == Space::Global || *space == Space::Generic && window(address).0 == Space::Global {
+                        self.map_changed(at, warp, address, false);
+                    }
+                }
                 self.activity += 1;
             }
             Op::TensormapCopy { dst, src } => {
@@ -47,6 +55,7 @@ impl Machine<'_> {
                     region.data[offset..offset + 128].copy_from_slice(&bytes);
                     region.state[offset..offset + 128].fill(DEFINED);
                 })?;
+                self.map_changed(at, warp, to[lane as usize], true);
                 self.activity += 1;
             }
             _ => {}

@@ -155,7 +155,8 @@ pub enum FenceKind {
     },
     /// `fence.proxy.async`
     Async,
-    Tensormap,
+    /// `fence.proxy.tensormap::generic.release`
+    MapRelease,
     MbarrierInit,
     OtherProxy,
 }
@@ -515,6 +516,10 @@ pub enum Op {
     ClusterArrive,
     ClusterWait,
     Fence(FenceKind),
+    /// `fence.proxy.tensormap::generic.acquire` of the map at an address.
+    MapAcquire {
+        addr: Addr,
+    },
     MbarInit {
         space: Space,
         addr: Addr,

@@ -4,7 +4,7 @@
 //! an operation does.
 
 use super::op::*;
-use super::order::{Flags, Shadow, Trail};
+use super::order::{Flags, Maps, Shadow, Trail};
 use super::state::*;
 use crate::memory::{Global, Region};
 use crate::report::{Class, Finding, Report};
@@ -100,6 +100,7 @@ pub struct Machine<'a> {
     /// Last accesses of every word of global memory, by buffer.
     pub(super) shadows: Vec<Shadow>,
     pub(super) flags: Flags,
+    pub(super) maps: Maps,
     /// For `--explain-order`.
     pub(super) trail: Option<Trail>,
     pub(super) steps: u64,
@@ -126,6 +127,7 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
         strong: false,
         shadows: vec![],
         flags: Flags::default(),
+        maps: Maps::default(),
         trail: launch.explain.map(Trail::new),
         steps: 0,
         lane_steps: 0,

@@ -266,6 +266,12 @@ impl Machine<'_> {
             Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
                 return self.barrier(at, warp, op, mask, group, alone);
             }
+            Op::MapAcquire { addr } => {
+                let addresses = self.addresses(at, warp, *addr, mask);
+                for lane in super::agents::lanes(mask) {
+                    self.map_acquired(at, warp, addresses[lane as usize]);
+                }
+            }
             Op::Fence(kind) => {
                 self.fence(at, warp, *kind, mask);
             }
@@ -316,7 +322,8 @@ impl Machine<'_> {
                 let all = cluster.blocks.iter_mut().flat_map(|b| b.mbarriers.values_mut());
                 all.filter(|bar| bar.born.0 == warp.agent).for_each(|bar| bar.published = true);
             }
-            FenceKind::Tensormap | FenceKind::OtherProxy => {}
+            FenceKind::MapRelease => self.maps_released(at, warp),
+            FenceKind::OtherProxy => {}
         }
     }
 }

@@ -25,6 +25,7 @@ impl Machine<'_> {
             self.each_lane(at, warp, space, &maps, 128, 1 << lane, |region, offset, _| {
                 bytes.copy_from_slice(&region.data[offset..offset + 128]);
             })?;
+            self.map_used(at, warp, maps[l], thread);
             let mut coordinates: Vec<i32> = t.coordinates.iter().map(|c| warp.r[*c as usize][l] as i32).collect();
             // im2col offsets, 16 bits each, lie behind them.
             coordinates.extend(t.offsets.iter().map(|o| (warp.r[*o as usize][l] & 0xffff) as i32));

@@ -8,12 +8,14 @@
 //! Lanes of a warp share its clocks. Each has a time of its own up to which it knows the other lanes ([`Warp::lane_seen`]).
 
 mod clocks;
+mod maps;
 mod memory;
 mod shadow;
 mod trail;
 mod word;
 
 pub use clocks::Clocks;
+pub use maps::Maps;
 pub use memory::{Fences, Flags};
 pub use shadow::Shadow;
 pub use trail::{Post, Trail, Who};
