@@ -159,7 +159,7 @@ impl SimProgram {
         for p in &gpu.params {
             let (address, name, bytes) = match p {
                 BoundParam::Buffer(b) | BoundParam::TensorMap(BoundMap { buffer: b, .. }) => {
-                    (pointers[*b], format!("buffer {b}"), bound.buffers[*b].bytes)
+                    (pointers[*b], buffer_name(bound, *b), bound.buffers[*b].bytes)
                 }
                 BoundParam::Scratch => (scratch, "scratch".to_string(), bound.workspace_bytes - bound.scratch_offset),
                 BoundParam::Value(_) => continue,
@@ -210,7 +210,8 @@ impl SimProgram {
         let report = device.run(&module, &program, &launch);
         let errors = report.errors().count();
         if errors > 0 {
-            let base = fail(format!("the simulator finds {errors} faults"));
+            let faults = if errors == 1 { "a fault" } else { &format!("{errors} faults") };
+            let base = fail(format!("the simulator finds {faults}"));
             return Err(report.errors().take(SHOWN).fold(base, |d, f| d.with_note(f.to_string())));
         }
         for (address, (base, bytes)) in regions {
@@ -225,6 +226,16 @@ impl SimProgram {
             written.insert(address, region.state.clone());
         }
         Ok(())
+    }
+}
+
+/// A buffer as the user knows it, for findings.
+fn buffer_name(bound: &Bound, buffer: usize) -> String {
+    match &bound.buffers[buffer].place {
+        Place::Input(n) => format!("input {}", bound.inputs[*n].name),
+        Place::Output(n) => format!("output {}", bound.outputs[*n].name),
+        Place::Weight(name) => format!("weight {name}"),
+        Place::Arena(_) => format!("workspace buffer {buffer}"),
     }
 }
 
