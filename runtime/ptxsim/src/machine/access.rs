@@ -433,7 +433,7 @@ impl Machine<'_> {
         let lanes = (0..32).filter(|l| mask >> l & 1 != 0);
         if space == Space::Global {
             let mut sectors: Vec<u64> =
-                lanes.flat_map(|l| [addresses[l] >> 5, (addresses[l] + bytes as u64 - 1) >> 5]).collect();
+                lanes.flat_map(|l| [addresses[l] >> 5, addresses[l].saturating_add(bytes as u64 - 1) >> 5]).collect();
             sectors.sort_unstable();
             sectors.dedup();
             self.report.sectors[kind] += sectors.len() as u64;
@@ -448,7 +448,7 @@ impl Machine<'_> {
                 let mut words = [(0u8, [0u64; 32]); 32];
                 let mut worst = 0u8;
                 for l in (part..part + step).filter(|l| mask >> l & 1 != 0) {
-                    for word in (addresses[l] >> 2)..=((addresses[l] + bytes as u64 - 1) >> 2) {
+                    for word in (addresses[l] >> 2)..=(addresses[l].saturating_add(bytes as u64 - 1) >> 2) {
                         let (n, seen) = &mut words[(word & 31) as usize];
                         if !seen[..*n as usize].contains(&word) && *n < 32 {
                             seen[*n as usize] = word;

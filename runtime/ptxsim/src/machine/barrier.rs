@@ -114,14 +114,17 @@ impl Machine<'_> {
                 }
                 Ok(if full { Flow::Next } else { Flow::Then(Wait::Bar { id: number, generation }) })
             }
-            Op::ClusterArrive => {
+            Op::ClusterArrive { relaxed } => {
                 if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
                     return Ok(Flow::Again(wait));
                 }
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                 cluster.arrived += u64::from(warp.lanes.count_ones());
-                cluster.clocks.join(&warp.clocks);
-                warp.tick();
+                warp.cluster_arrivals += 1;
+                if !relaxed {
+                    cluster.clocks.join(&warp.clocks);
+                    warp.tick();
+                }
                 let generation = cluster.generation + 1;
                 self.pass(at, warp, |cluster| Post::Cluster(cluster, generation), true);
                 self.settle_cluster(at);
@@ -149,7 +152,8 @@ impl Machine<'_> {
             .blocks
             .iter()
             .flat_map(|b| &b.warps)
-            .filter(|w| w.done)
+            // Those who arrived before they ended are counted already.
+            .filter(|w| w.done && w.cluster_arrivals <= cluster.generation)
             .map(|w| u64::from(w.lanes.count_ones()))
             .sum();
         if cluster.arrived + ended >= threads {
@@ -197,9 +201,12 @@ impl Machine<'_> {
                 block.warps.iter_mut().for_each(|w| bar.give(number as u32, w, &program.code));
             }
         }
-        let lanes = u64::from(warp.lanes.count_ones());
-        if let Some(cluster) = &mut self.clusters[at.cluster] {
-            // This warp is out of its list; count it by hand.
+        // This warp is out of its list; count it by hand, unless it arrived before.
+        let mut lanes = 0;
+        if let Some(cluster) = &mut self.clusters[at.cluster]
+            && warp.cluster_arrivals <= cluster.generation
+        {
+            lanes = u64::from(warp.lanes.count_ones());
             cluster.arrived += lanes;
         }
         self.settle_cluster(at);

@@ -196,7 +196,7 @@ pub fn meets(op: &Op) -> bool {
             | Op::Elect { .. }
             | Op::Bar { .. }
             | Op::BarWarp { .. }
-            | Op::ClusterArrive
+            | Op::ClusterArrive { .. }
             | Op::ClusterWait
             | Op::Ldmatrix { .. }
             | Op::Stmatrix { .. }

@@ -387,10 +387,10 @@ impl Decoder<'_> {
     pub(super) fn barrier(&mut self, i: &Instruction, mut m: Mods) -> Result<Op> {
         if m.eat("cluster") {
             let arrive = m.need(&[("arrive", true), ("wait", false)])?;
-            let _ = m.one_of(&[("release", ()), ("relaxed", ()), ("acquire", ())]);
+            let relaxed = m.one_of(&[("release", false), ("relaxed", true), ("acquire", false)]).unwrap_or(false);
             m.eat("aligned");
             m.done()?;
-            return Ok(if arrive { Op::ClusterArrive } else { Op::ClusterWait });
+            return Ok(if arrive { Op::ClusterArrive { relaxed } } else { Op::ClusterWait });
         }
         if m.eat("warp") {
             m.need(&[("sync", ())])?;

@@ -333,9 +333,10 @@ impl Machine<'_> {
                 return Err(Stop);
             }
         }
-        for piece in touched {
-            let spot = Spot::Shared(at.block, 16 * piece);
-            self.read_async(at, warp, &p.clocks, warp.issuer(WHOLE), spot, 16);
+        let mut runs = super::tensor::Runs::default();
+        touched.iter().for_each(|piece| runs.add(16 * piece, 16));
+        for (start, len) in runs.0 {
+            self.read_async(at, warp, &p.clocks, warp.issuer(WHOLE), Spot::Shared(at.block, start), len);
         }
         let positions = match w.meta {
             Some((_, selector)) => {

@@ -59,7 +59,8 @@ impl Machine<'_> {
         }
         let Some(bar) = self.mbarrier(at.cluster, place) else { return };
         let (agent, time) = bar.born;
-        if agent != warp.agent && warp.clocks.time(agent) < time {
+        // `fence.mbarrier_init` orders it before a relaxed arrival at the cluster's barrier.
+        if !bar.published && agent != warp.agent && warp.clocks.time_of(0, 0, agent, super::order::WHOLE) < time {
             let what = format!(
                 "the mbarrier at shared address {} is used with no barrier between its initialisation at PTX line {} and here",
                 place.1, bar.line
@@ -132,6 +133,13 @@ impl Machine<'_> {
                     let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                     let number = cluster.copiers.len();
                     cluster.copiers.entry(place).or_insert((number, 0));
+                    // Agents are numbered in 16 bits.
+                    if number >= 1 << 15 {
+                        let what = "more than 32768 mbarriers in a cluster are not modelled".to_string();
+                        self.finding(at, Class::Trap, Some(thread(lane)), what);
+                        return Err(Stop);
+                    }
+                    let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
                     let bar = Mbarrier {
                         expected: count,
                         pending: i64::from(count),

@@ -513,7 +513,9 @@ pub enum Op {
     BarWarp {
         members: u32,
     },
-    ClusterArrive,
+    ClusterArrive {
+        relaxed: bool,
+    },
     ClusterWait,
     Fence(FenceKind),
     /// `fence.proxy.tensormap::generic.acquire` of the map at an address.

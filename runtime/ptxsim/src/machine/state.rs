@@ -142,6 +142,8 @@ pub struct Warp {
     pub store_groups: VecDeque<(u32, Vec<PendingStore>)>,
     /// Bulk stores that have happened.
     pub stored: u32,
+    /// `barrier.cluster.arrive`s executed.
+    pub cluster_arrivals: u64,
     /// `barrier.cluster.wait`s passed.
     pub cluster_phase: u64,
     pub clocks: Clocks,

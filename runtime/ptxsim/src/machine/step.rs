@@ -263,7 +263,7 @@ impl Machine<'_> {
                 self.finding(at, Class::Trap, Some(warp.index * 32 + lane), what);
                 return Err(Stop);
             }
-            Op::Bar { .. } | Op::ClusterArrive | Op::ClusterWait => {
+            Op::Bar { .. } | Op::ClusterArrive { .. } | Op::ClusterWait => {
                 return self.barrier(at, warp, op, mask, group, alone);
             }
             Op::MapAcquire { addr } => {

@@ -93,7 +93,7 @@ impl Machine<'_> {
 
 /// Bytes of global memory that a tensor copy touches, as runs.
 #[derive(Default)]
-pub(super) struct Runs(Vec<(u64, u64)>);
+pub(super) struct Runs(pub Vec<(u64, u64)>);
 
 impl Runs {
     pub fn add(&mut self, address: u64, len: u64) {

@@ -269,3 +269,102 @@ fn the_chain_between_two_accesses_is_shown() {
     let order = explain(text, "ld.shared", "st.shared", 1);
     assert!(order.len() == 1 && order[0].contains("no access"), "{order:#?}");
 }
+
+/// `init` threads arrive at the mbarrier at `%r5`; `%p0` says that a thread is not the first.
+fn with_barrier(arrivals: u32, text: &str) -> String {
+    format!(
+        "add.u32 %r5, %r0, 512; setp.ne.u32 %p0, %a, 0; @!%p0 mbarrier.init.shared.b64 [%r5], {arrivals}; bar.sync 0; {text}"
+    )
+}
+
+const WAIT: &str = "W: mbarrier.try_wait.parity.shared.b64 %p1, [%r5], 0; @!%p1 bra W;";
+
+/// What one lane passes on by itself reaches the other lanes of its warp, and nothing that other lanes did.
+#[test]
+fn one_lane_arrives_for_itself() {
+    let threads = |n: u32| move |l: &mut Launch| l.block = [n, 1, 1];
+    let own = format!(
+        "@%p0 bra W; st.shared.u32 [%r0], 5; mbarrier.arrive.shared.b64 _, [%r5]; {WAIT} ld.shared.u32 %r4, [%r0]; st.global.u32 [%o], %r4;"
+    );
+    assert_eq!(everywhere(&with_barrier(1, &own), threads(32)), []);
+    // Lane 1 writes, lane 0 arrives.
+    let other = format!(
+        "setp.eq.u32 %p2, %a, 1; @%p2 st.shared.u32 [%r0], 5; @!%p0 mbarrier.arrive.shared.b64 _, [%r5]; {WAIT} ld.shared.u32 %r4, [%r0]; st.global.u32 [%o], %r4;"
+    );
+    let found = everywhere(&with_barrier(1, &other), threads(32));
+    assert!(found.contains(&Class::Race), "{found:?}");
+    // A proxy fence of the reader counts as well.
+    let fence = format!(
+        "setp.ge.u32 %p2, %a, 32; @%p2 bra C; @%p0 bra END; st.shared.v4.u32 [%r0], {{7, 7, 7, 7}}; mbarrier.arrive.shared.b64 _, [%r5];
+        bra END; C: setp.ne.u32 %p3, %a, 32; @%p3 bra END; {WAIT} fence.proxy.async;
+        cp.async.bulk.global.shared::cta.bulk_group [%d0], [%r0], 16; cp.async.bulk.commit_group; cp.async.bulk.wait_group 0; END:"
+    );
+    assert_eq!(everywhere(&with_barrier(1, &fence), threads(64)), []);
+    // The halves of a warp meet at a barrier.
+    let halves = "setp.lt.u32 %p0, %a, 16; @%p0 bra A; barrier.sync 0; ld.shared.u32 %r4, [%r0]; st.global.u32 [%o], %r4; bra END;
+        A: st.shared.u32 [%r1], %a; barrier.sync 0; END:";
+    assert_eq!(everywhere(halves, threads(32)), []);
+}
+
+#[test]
+fn a_warp_barrier_of_some_lanes_says_nothing_of_others() {
+    let text = |writer: u32| {
+        format!(
+            "setp.eq.u32 %p0, %a, {writer}; @%p0 st.shared.u32 [%r0], 5; setp.gt.u32 %p1, %a, 1; @%p1 bra END; bar.warp.sync 3;
+            ld.shared.u32 %r4, [%r0]; st.global.u32 [%o], %r4; END:"
+        )
+    };
+    let one_warp = |l: &mut Launch| l.block = [32, 1, 1];
+    assert_eq!(everywhere(&text(1), one_warp), []);
+    assert_eq!(everywhere(&text(5), one_warp), [Class::Race]);
+}
+
+#[test]
+fn halves_of_a_warp_fence_for_themselves() {
+    let text = "mov.u32 %r2, %ctaid.x; setp.ne.u32 %p0, %r2, 0; @%p0 bra R; setp.lt.u32 %p1, %a, 16; @%p1 bra A; st.global.u32 [%o], 2;
+        membar.gl; bra J; A: st.global.u32 [%o], 1; membar.gl; J: st.relaxed.gpu.global.u32 [%o+256], 1; bra END;
+        R: ld.relaxed.gpu.global.u32 %r3, [%o+256]; setp.eq.u32 %p2, %r3, 0; @%p2 bra R; membar.gl;
+        ld.global.u32 %r4, [%o]; st.global.u32 [%o+512], %r4; END:";
+    assert_eq!(everywhere(text, blocks(2)), []);
+}
+
+/// Lanes change 16-bit elements in place, after a broadcast read of the same page.
+#[test]
+fn elements_of_two_bytes_change_in_place() {
+    let text = ".reg .b16 %h; shl.b32 %r2, %a, 1; add.u32 %r3, %r0, %r2; st.shared.u32 [%r1+256], %a; bar.warp.sync -1;
+        ld.shared.u32 %r4, [%r0+256]; cvt.u16.u32 %h, %a; st.shared.u16 [%r3], %h; ld.shared.u16 %h, [%r3]; add.u16 %h, %h, 1;
+        st.shared.u16 [%r3], %h;";
+    assert_eq!(everywhere(text, |l| l.block = [32, 1, 1]), []);
+}
+
+#[test]
+fn the_clusters_barrier_orders_unless_it_is_relaxed() {
+    let text = |how: &str, end: &str| {
+        format!(
+            "mov.u32 %r2, %cluster_ctarank; setp.ne.u32 %p0, %r2, 0; @%p0 bra R; st.global.u32 [%o], 7; barrier.cluster.arrive{how}; {end}
+            R: barrier.cluster.arrive; barrier.cluster.wait; ld.global.u32 %r3, [%o]; st.global.u32 [%o+512], %r3;"
+        )
+    };
+    let pair = |l: &mut Launch| (l.grid, l.cluster, l.block) = ([2, 1, 1], [2, 1, 1], [32, 1, 1]);
+    assert_eq!(everywhere(&text("", "barrier.cluster.wait; ret;"), pair), []);
+    // Who has arrived may end.
+    assert_eq!(everywhere(&text("", "ret;"), pair), []);
+    assert_eq!(everywhere(&text(".relaxed", "barrier.cluster.wait; ret;"), pair), [Class::Race]);
+}
+
+/// Addresses at the end of the address space are out of bounds, with counters too.
+#[test]
+fn addresses_at_the_end_are_findings() {
+    for text in [
+        "mov.u64 %d2, 0xffffffffffffffe0; cvt.u64.u32 %d3, %a; shl.b64 %d3, %d3, 4; add.u64 %d2, %d2, %d3;
+        stmatrix.sync.aligned.m8n8.x4.shared.b16 [%d2], {%a, %a, %a, %a};",
+        "mov.u64 %d2, 0xfffffffffffffff8; ld.global.v2.u32 {%r2, %r3}, [%d2];",
+    ] {
+        let found = everywhere(text, |l| (l.block, l.counters) = ([32, 1, 1], true));
+        assert!(
+            found.iter().all(|c| matches!(c, Class::OutOfBounds | Class::Misaligned | Class::Uninitialised)),
+            "{found:?}"
+        );
+        assert!(!found.is_empty());
+    }
+}

@@ -3,7 +3,7 @@
 //! Central type: [`Clocks`]. Agents are warps, the bulk stores of a warp and the copies that complete on an mbarrier; they are numbered
 //! within their cluster. Knows no instruction.
 
-use super::word::WHOLE;
+use super::word::{MANY, WHOLE};
 use std::collections::BTreeMap;
 
 /// Times of the agents of one cluster, by number.
@@ -33,8 +33,18 @@ impl Known {
         }
     }
 
+    /// Later times that hold for single lanes of an agent.
+    pub fn lanes_of(&self, agent: u16) -> Vec<(u8, u32)> {
+        self.lanes.range((agent, 0)..=(agent, 31)).map(|((_, lane), time)| (*lane, *time)).collect()
+    }
+
     /// Time of an agent for what its lane, or for [`WHOLE`] any lane, did.
-    fn time_of(&self, agent: u16, lane: u8) -> u32 {
+    pub fn time_of(&self, agent: u16, lane: u8) -> u32 {
+        if lane == MANY {
+            let all = self.lanes.range((agent, 0)..=(agent, 31)).map(|(_, t)| *t);
+            let met = if all.clone().count() == 32 { all.min().unwrap_or(0) } else { 0 };
+            return met.max(get(&self.seen, agent));
+        }
         let lanes = match lane {
             WHOLE => self.lanes.range((agent, 0)..=(agent, u8::MAX)),
             lane => self.lanes.range((agent, lane)..=(agent, lane)),
@@ -66,6 +76,8 @@ pub struct Clocks {
     own: Known,
     /// Of others, after an acquire of cluster scope or wider.
     others: Grid,
+    /// Of a warp: time up to which its other lanes know each lane, by way of something that lane has arrived at.
+    lanes: [u32; 32],
 }
 
 impl Clocks {
@@ -131,6 +143,24 @@ impl Clocks {
         known.map_or(0, |k| get(&k.fenced, agent))
     }
 
+    /// Time up to which the other lanes of the own warp know a lane; of [`MANY`], the least of all.
+    pub fn lane(&self, lane: u8) -> u32 {
+        self.lanes.get(lane as usize).copied().unwrap_or_else(|| self.lanes.iter().copied().min().unwrap_or(0))
+    }
+
+    /// Lanes of the own warp are known up to later times.
+    pub fn know_lanes(&mut self, lanes: impl Iterator<Item = (u8, u32)>) {
+        for (lane, time) in lanes {
+            let own = &mut self.lanes[lane as usize & 31];
+            *own = (*own).max(time);
+        }
+    }
+
+    /// What these clocks say of single lanes of an agent.
+    pub fn lanes_of(&self, agent: u16) -> Vec<(u8, u32)> {
+        self.own.lanes_of(agent)
+    }
+
     /// Sets an agent's time if it is later.
     pub fn advance(&mut self, agent: u16, time: u32) {
         if self.own.seen.len() <= agent as usize {
@@ -148,8 +178,15 @@ impl Clocks {
     /// `fence.proxy.async` (PTX ISA 9.7.13.4).
     pub fn fence(&mut self) {
         for known in self.others.values_mut().chain([&mut self.own]) {
-            let Known { seen, fenced, .. } = known;
+            let Known { seen, fenced, lanes } = known;
             join(fenced, seen);
+            for ((agent, _), time) in lanes.iter() {
+                if fenced.len() <= *agent as usize {
+                    fenced.resize(*agent as usize + 1, 0);
+                }
+                let own = &mut fenced[*agent as usize];
+                *own = (*own).max(*time);
+            }
         }
     }
 }

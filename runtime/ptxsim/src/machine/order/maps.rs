@@ -43,8 +43,10 @@ impl Machine<'_> {
         let who = (self.cluster_number(at), warp.agent);
         let time = warp.clocks.time(warp.agent);
         if let Some(map) = self.maps.changed.get_mut(&address) {
-            map.acquired.push((who, time));
-            warp.tick();
+            if !map.acquired.iter().any(|(w, _)| *w == who) {
+                map.acquired.push((who, time));
+                warp.tick();
+            }
         }
     }
 

@@ -141,9 +141,9 @@ impl Machine<'_> {
         }
         found.learn(warp, home, mask);
         if wide {
-            warp.fences.wide = warp.arriving(mask);
+            warp.fences.wide.join(&warp.arriving(mask));
         }
-        warp.fences.narrow = warp.arriving(mask);
+        warp.fences.narrow.join(&warp.arriving(mask));
         warp.fences.made = true;
         warp.tick();
     }
@@ -155,6 +155,7 @@ impl Found {
         let own = warp.agent;
         warp.acquire(&self.narrow, mask);
         let time = self.wide.get(&home).map_or(0, |k| k.time(own));
+        warp.clocks.know_lanes(self.wide.get(&home).map_or(vec![], |k| k.lanes_of(own)).into_iter());
         warp.lanes_know(mask, time);
     }
 }

@@ -57,6 +57,7 @@ impl Warp {
     pub(super) fn acquire(&mut self, released: &Clocks, mask: u32) {
         self.clocks.join(released);
         self.lanes_know(mask, released.time(self.agent));
+        self.clocks.know_lanes(released.lanes_of(self.agent).into_iter());
     }
 
     /// Lanes know of each other what happened up to a time.
@@ -69,7 +70,12 @@ impl Warp {
 
     /// `bar.warp.sync`: lanes know all of each other up to here.
     pub(super) fn meet(&mut self, mask: u32) {
-        self.lanes_know(mask, self.clocks.time(self.agent));
+        let now = self.clocks.time(self.agent);
+        if mask == self.lanes & !self.exited {
+            self.lanes_know(mask, now);
+        } else {
+            self.clocks.know_lanes(lanes(mask).map(|l| (l as u8, now)));
+        }
         self.tick();
     }
 
@@ -321,14 +327,15 @@ impl Machine<'_> {
         }
         let start = addresses[first];
         let spot = self.spot(at, space, start)?;
-        let same =
-            |step: u64| lanes(mask).all(|l| addresses[l as usize] == start + step * (u64::from(l) - first as u64));
+        let same = |step: u64| {
+            lanes(mask).all(|l| addresses[l as usize] == start.wrapping_add(step * (u64::from(l) - first as u64)))
+        };
         if same(0) {
             return Some((spot, Shape::One));
         }
         let run = mask >> first == u32::MAX >> (32 - count);
         // All of them in the same place.
-        let end = self.spot(at, space, start + each * (count as u64 - 1));
+        let end = self.spot(at, space, start.wrapping_add(each * (count as u64 - 1)));
         let inside = match (spot, end) {
             (Spot::Shared(a, _), Some(Spot::Shared(b, _))) | (Spot::Global(a, _), Some(Spot::Global(b, _))) => a == b,
             _ => false,

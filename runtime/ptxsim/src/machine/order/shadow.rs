@@ -107,7 +107,7 @@ impl Shadow {
             let page = &mut self.pages[number as usize];
             if let Page::Whole(kept) = page {
                 let lanes = if part.each == 0 { 1 } else { part.len.div_ceil(part.each) as u8 };
-                let least = (part.lane..part.lane.saturating_add(lanes)).map(&seen).min().unwrap_or(0);
+                let least = (0..lanes).map(|n| seen(part.lane.saturating_add(n))).min().unwrap_or(0);
                 if whole(kept, part, actor, least) {
                     continue;
                 }

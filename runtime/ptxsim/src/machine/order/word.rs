@@ -107,7 +107,7 @@ impl Actor<'_> {
         }
         let same = e.lane == self.issuer.lane && e.lane != MANY;
         let own = same || e.lane == WHOLE || self.issuer.lane == WHOLE;
-        e.time <= if own { self.clocks.time(e.agent) } else { self.issuer.seen }
+        e.time <= if own { self.clocks.time(e.agent) } else { self.issuer.seen.max(self.clocks.lane(e.lane)) }
     }
 
     pub fn fenced(&self, e: &Epoch) -> bool {
@@ -177,7 +177,7 @@ impl Word {
             r.time != 0
                 && r.agent == new.agent
                 && r.cluster == new.cluster
-                && (r.time == new.time || r.flags & MASK == new.flags & MASK)
+                && (r.time == new.time && r.lane == new.lane || r.flags & MASK == new.flags & MASK)
         };
         if let Some(old) = self.reads.iter().position(same) {
             let old = &mut self.reads[old];
