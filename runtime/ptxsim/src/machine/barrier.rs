@@ -80,13 +80,9 @@ impl Machine<'_> {
                 let over = bar.arrived > bar.expected;
                 warp.tick();
                 if full {
-                    bar.generation += 1;
-                    bar.arrived = 0;
-                    bar.expected = 0;
-                    bar.released = std::mem::take(&mut bar.clocks);
-                    block.warps.iter_mut().chain([&mut *warp]).for_each(|w| bar.give(number, w, &program.code));
+                    end_generation(block, warp, number, program);
                     if let Some(reduce) = reduce {
-                        bar.write(reduce, warp, mask);
+                        block.bars[number as usize].write(reduce, warp, mask);
                     }
                 }
                 self.pass(at, warp, post, true);
@@ -160,6 +156,30 @@ impl Machine<'_> {
             cluster.generation += 1;
             cluster.arrived = 0;
             cluster.released = std::mem::take(&mut cluster.clocks);
+        }
+    }
+
+    /// Some lanes of a warp end: those who wait for them wait no longer.
+    pub(super) fn lanes_end(&mut self, at: At, warp: &mut Warp) {
+        for group in &mut warp.groups {
+            if group.wait == Wait::Lanes {
+                group.wait = Wait::Ready;
+            }
+        }
+        let live = warp.lanes & !warp.exited;
+        let program = self.program;
+        let Some(cluster) = &mut self.clusters[at.cluster] else { return };
+        let block = &mut cluster.blocks[at.block];
+        for number in 0..16 {
+            let bar = &mut block.bars[number as usize];
+            if bar.partial.get(&warp.index).is_some_and(|seen| seen & live == live) {
+                bar.partial.remove(&warp.index);
+                bar.arrived += 32;
+                if bar.arrived >= bar.expected {
+                    self.activity += 1;
+                    end_generation(block, warp, number, program);
+                }
+            }
         }
     }
 
@@ -240,4 +260,14 @@ impl Machine<'_> {
         self.activity += 1;
         Flow::Next
     }
+}
+
+/// All have arrived at a named barrier: who waits may go on, with the results of `barrier.red`.
+fn end_generation(block: &mut Block, warp: &mut Warp, number: u32, program: &Program) {
+    let bar = &mut block.bars[number as usize];
+    bar.generation += 1;
+    bar.arrived = 0;
+    bar.expected = 0;
+    bar.released = std::mem::take(&mut bar.clocks);
+    block.warps.iter_mut().chain([warp]).for_each(|w| bar.give(number, w, &program.code));
 }

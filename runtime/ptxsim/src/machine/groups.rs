@@ -186,6 +186,7 @@ impl Machine<'_> {
                         self.end_warp(At { cluster: c, block: b, line: inst.line, pc }, warp)?;
                         return Ok(false);
                     }
+                    self.lanes_end(At { cluster: c, block: b, line: inst.line, pc }, warp);
                     if mask == 0 {
                         warp.groups.remove(n);
                         return Ok(false);

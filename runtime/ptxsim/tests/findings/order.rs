@@ -368,3 +368,14 @@ fn addresses_at_the_end_are_findings() {
         assert!(!found.is_empty());
     }
 }
+
+/// Lanes that end are no longer waited for, whichever comes first.
+#[test]
+fn lanes_may_end_before_a_barrier() {
+    for barrier in ["bar.sync 0;", "barrier.sync 0;"] {
+        let branch = format!("setp.ge.u32 %p0, %a, 48; @%p0 bra X; {barrier} st.global.u32 [%o], 1; X:");
+        assert_eq!(everywhere(&branch, |_| {}), [], "{barrier}");
+        let ret = format!("setp.ge.u32 %p0, %a, 48; @%p0 ret; {barrier} st.global.u32 [%o], 1;");
+        assert_eq!(everywhere(&ret, |_| {}), [], "{barrier}");
+    }
+}

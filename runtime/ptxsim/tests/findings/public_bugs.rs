@@ -71,3 +71,13 @@ fn one_warp_groups_wait_is_not_anothers() {
     assert_eq!(everywhere(&product(&format!("{wait} bar.sync 0; {refill}")), threads(256)), []);
     assert_eq!(everywhere(&product(&format!("{wait} {refill}")), threads(256)), [Class::Race]);
 }
+
+/// Every part of a tile that a product reads is remembered.
+#[test]
+fn a_product_reads_all_of_its_tile() {
+    for byte in (0..256).step_by(32) {
+        let refill = format!("setp.eq.u32 %p1, %a, 0; @%p1 st.shared.u32 [%r0+{byte}], 9;");
+        let text = product(&format!("wgmma.wait_group.sync.aligned 0; {refill}"));
+        assert_eq!(everywhere(&text, threads(256)), [Class::Race], "byte {byte}");
+    }
+}
