@@ -23,7 +23,7 @@ impl Machine<'_> {
         self.activity += 1;
         match op {
             Op::Bar { id, count, arrive, aligned, reduce } => {
-                if *aligned && let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                if *aligned && let Some(wait) = self.gather(warp, ALL, group, alone) {
                     return Ok(Flow::Again(wait));
                 }
                 let lane = mask.trailing_zeros() as usize;
@@ -111,7 +111,7 @@ impl Machine<'_> {
                 Ok(if full { Flow::Next } else { Flow::Then(Wait::Bar { id: number, generation }) })
             }
             Op::ClusterArrive { relaxed } => {
-                if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                if let Some(wait) = self.gather(warp, ALL, group, alone) {
                     return Ok(Flow::Again(wait));
                 }
                 let Some(cluster) = &mut self.clusters[at.cluster] else { return Err(Stop) };
@@ -206,7 +206,8 @@ impl Machine<'_> {
         let ended = block.warps.iter().filter(|w| w.done).count() as u32 + 1;
         let left = 32 * (block.warps.len() as u32 - ended.min(block.warps.len() as u32));
         let all = 32 * block.warps.len() as u32;
-        for (number, bar) in block.bars.iter_mut().enumerate() {
+        for number in 0..16 {
+            let bar = &block.bars[number as usize];
             if bar.expected > left
                 && bar.expected <= all
                 && bar.arrived > 0
@@ -214,11 +215,7 @@ impl Machine<'_> {
                 && bar.expected % 32 == 0
                 && bar.whole
             {
-                bar.generation += 1;
-                bar.arrived = 0;
-                bar.expected = 0;
-                bar.released = std::mem::take(&mut bar.clocks);
-                block.warps.iter_mut().for_each(|w| bar.give(number as u32, w, &program.code));
+                end_generation(block, warp, number, program);
             }
         }
         // This warp is out of its list; count it by hand, unless it arrived before.

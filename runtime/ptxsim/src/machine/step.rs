@@ -300,7 +300,7 @@ impl Machine<'_> {
             | Op::WgmmaFence
             | Op::WgmmaCommit
             | Op::WgmmaWait { .. } => {
-                if let Some(wait) = self.gather(at, warp, ALL, group, alone) {
+                if let Some(wait) = self.gather(warp, ALL, group, alone) {
                     return Ok(Flow::Again(wait));
                 }
                 return self.matrix(at, warp, op, mask);

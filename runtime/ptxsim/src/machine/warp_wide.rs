@@ -5,15 +5,14 @@
 use super::op::*;
 use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
+use super::step::{read, write};
 use crate::report::Class;
 
-use super::step::{read, write};
 const ALL: u32 = u32::MAX;
 
 impl Machine<'_> {
     /// Waits until all lanes of `members` that have not ended are at this place.
-    pub(super) fn gather(&mut self, at: At, warp: &Warp, members: u32, group: u32, alone: bool) -> Option<Wait> {
-        let _ = at;
+    pub(super) fn gather(&self, warp: &Warp, members: u32, group: u32, alone: bool) -> Option<Wait> {
         let want = members & warp.lanes & !warp.exited;
         (want & !group != 0 && !alone).then_some(Wait::Lanes)
     }
@@ -48,7 +47,7 @@ impl Machine<'_> {
             left &= !same;
         }
         for (members, _) in &sets {
-            if let Some(wait) = self.gather(at, warp, *members, group, alone) {
+            if let Some(wait) = self.gather(warp, *members, group, alone) {
                 return Ok(Flow::Again(wait));
             }
         }

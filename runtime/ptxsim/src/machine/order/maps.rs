@@ -1,7 +1,8 @@
 //! Tensor maps that a kernel changes: the tensormap proxy (PTX ISA 9.7.13.4).
 //!
-//! Central type: [`Maps`]. Between a change of a map in global memory and a copy that uses it there must be a release by who changed it
-//! and an acquire of that map, whichever warps execute them, each ordered before the next. `tensormap.cp_fenceproxy` is its own release.
+//! Central type: [`Maps`]. Between a change of a map in global memory and a copy that uses it there must be a release by the warp that
+//! changed it and an acquire of that map that is ordered before the copy. `tensormap.cp_fenceproxy` is its own release. That the acquire
+//! comes after the release is not checked.
 
 use super::{WHOLE, Who};
 use crate::machine::run::{At, Machine};

@@ -48,11 +48,14 @@ struct Found {
 }
 
 impl Machine<'_> {
-    fn key(&self, at: At, spot: Spot) -> Key {
-        match spot {
+    /// Lanes and the words they access.
+    fn words(&self, at: At, space: Space, addresses: &[u64; 32], mask: u32) -> Vec<(u32, Key)> {
+        let key = |spot| match spot {
             Spot::Shared(block, offset) => (Some(self.cluster_number(at)), Spot::Shared(block, offset & !3)),
             Spot::Global(index, offset) => (None, Spot::Global(index, offset & !3)),
-        }
+        };
+        let word = |lane: u32| Some((lane, key(self.spot(at, space, addresses[lane as usize])?)));
+        lanes(mask).filter_map(word).collect()
     }
 
     /// Strong reads of the lanes of a warp.
@@ -69,9 +72,7 @@ impl Machine<'_> {
             return;
         }
         let home = self.cluster_number(at);
-        for lane in lanes(mask) {
-            let Some(spot) = self.spot(at, space, addresses[lane as usize]) else { continue };
-            let key = self.key(at, spot);
+        for (lane, key) in self.words(at, space, addresses, mask) {
             let Some(flag) = self.flags.words.get(&key) else { continue };
             let mut found = Found::default();
             if order.wide || !order.acquire {
@@ -107,9 +108,7 @@ impl Machine<'_> {
             return;
         }
         let home = self.cluster_number(at);
-        for lane in lanes(mask) {
-            let Some(spot) = self.spot(at, space, addresses[lane as usize]) else { continue };
-            let key = self.key(at, spot);
+        for (lane, key) in self.words(at, space, addresses, mask) {
             self.pass(at, warp, |_| Post::Word(key.0, key.1), true);
             let flag = self.flags.words.entry(key).or_default();
             let near = flag.narrow.entry((home, at.block)).or_default();
