@@ -3,15 +3,15 @@
 Needs Python 3, CuPy and the NVIDIA driver. First, anywhere (RECORDING is any folder):
 
     cargo run --release -p tricot-ptx-numerics --example recording_programs -- RECORDING
-    ptxas -arch sm_90a RECORDING/scalar.ptx -o RECORDING/scalar.cubin
-    ptxas -arch sm_90a RECORDING/matrix.ptx -o RECORDING/matrix.cubin
+    for part in scalar matrix timings; do ptxas -arch sm_90a RECORDING/$part.ptx -o RECORDING/$part.cubin; done
 
 then on the GPU machine:
 
     python3 record.py RECORDING OUTPUT
 
 OUTPUT receives `scalar.out` and `matrix.out` (results in the order of programs.json, little-endian, no gaps),
-`maps.out` (one driver return code a byte, 255 for a code beyond a byte) and `recording.json` (device, driver, rows, sizes, hashes).
+`maps.out` (one driver return code a byte, 255 for a code beyond a byte), `timings.out` (the cycles of an access pattern in
+four bytes, the least of several launches) and `recording.json` (device, driver, rows, sizes, hashes).
 Each part runs in a process of its own under a time limit, and each kernel has 10 seconds.
 """
 
@@ -25,8 +25,9 @@ import sys
 import time
 
 KERNEL_SECONDS = 10
-PART_SECONDS = {"scalar": 80, "matrix": 80, "maps": 30}
+PART_SECONDS = {"scalar": 80, "matrix": 80, "maps": 30, "timings": 30}
 HUNG = 3
+LAUNCHES = 5  # of an access pattern; the first has cold caches
 
 
 def load(directory, part):
@@ -124,6 +125,28 @@ def maps(directory, programs):
     return bytes(out)
 
 
+def timings(directory, programs):
+    import cupy
+    import numpy
+
+    module, stream = load(directory, "timings"), cupy.cuda.Stream(non_blocking=True)
+    parameters = programs["timings"]
+    out = bytearray()
+    with stream:
+        buffer = cupy.zeros(parameters["buffer"], dtype=cupy.uint8)
+        for i, pattern in enumerate(parameters["patterns"]):
+            offsets = cupy.asarray(numpy.array(pattern["offsets"], dtype=numpy.uint32))
+            result = cupy.zeros(parameters["threads"], dtype=cupy.uint32)
+            cycles = []
+            for _ in range(LAUNCHES):
+                module.get_function(f"t{i}")((1,), (parameters["threads"],), (offsets, buffer, result))
+                wait(stream, pattern["name"])
+                cycles.append(int(result[0].get()))
+            print(f"{min(cycles):8} {max(cycles):8} {pattern['name']}", flush=True)
+            out += min(cycles).to_bytes(4, "little")
+    return bytes(out)
+
+
 def describe():
     import cupy
 
@@ -135,7 +158,7 @@ def describe():
     }
 
 
-PARTS = {"scalar": scalar, "matrix": matrix, "maps": maps}
+PARTS = {"scalar": scalar, "matrix": matrix, "maps": maps, "timings": timings}
 
 
 def main():

@@ -3,14 +3,14 @@
 //! ```text
 //! cargo run --release -p tricot-ptx-numerics --example recording_programs -- DIRECTORY
 //! ```
-//! writes `scalar.ptx`, `matrix.ptx`, their inputs `*.bin` and `programs.json`.
+//! writes `scalar.ptx`, `matrix.ptx`, `timings.ptx`, inputs `*.bin` and `programs.json`.
 
 #[path = "../recording/mod.rs"]
 mod recording;
 
 use std::{env, error::Error, fs, path::Path};
 
-use recording::{HEADER, forms::forms as matrix_forms, maps, scalar};
+use recording::{HEADER, forms::forms as matrix_forms, maps, scalar, timings};
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -59,13 +59,24 @@ fn main() -> Result<(), Box<dyn Error>> {
             })
         })
         .collect();
+
+    let mut ptx = HEADER.to_owned();
+    let mut patterns = vec![];
+    for (i, pattern) in timings::patterns().iter().enumerate() {
+        ptx += &pattern.ptx(&format!("t{i}"));
+        patterns.push(json!({ "name": pattern.name, "offsets": pattern.offsets }));
+    }
+    fs::write(directory.join("timings.ptx"), ptx)?;
     println!(
-        "{} scalar rows, {} matrix forms with {outputs} outputs, {} tensor maps",
+        "{} scalar rows, {} matrix forms with {outputs} outputs, {} tensor maps, {} access patterns",
         rows.len(),
         forms.len(),
-        cases.len()
+        cases.len(),
+        patterns.len()
     );
-    let programs = json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases });
+    let timings = json!({ "threads": 32 * timings::WARPS, "buffer": timings::Pattern::buffer(), "patterns": patterns });
+    let programs =
+        json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases, "timings": timings });
     fs::write(directory.join("programs.json"), serde_json::to_string(&programs)?)?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is recorded on hardware: the programs, their inputs, and in which order the outputs lie in the recording.
 //!
 //! Shared by the example that writes the programs and by the test that replays the outputs. Central types:
-//! [`scalar::Row`], [`matrix::Form`] and [`maps::Case`].
+//! [`scalar::Row`], [`matrix::Form`], [`maps::Case`] and [`timings::Pattern`].
 #![allow(dead_code, reason = "the example and the test each use their half")]
 
 pub mod forms;
@@ -9,6 +9,7 @@ pub mod inputs;
 pub mod maps;
 pub mod matrix;
 pub mod scalar;
+pub mod timings;
 
 /// The PTX header of every program.
 pub const HEADER: &str = ".version 8.7\n.target sm_90a\n.address_size 64\n\n";
