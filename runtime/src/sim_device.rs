@@ -276,7 +276,7 @@ fn tensor_map(map: &BoundMap, base: u64) -> TensorMap {
         address: base + map.offset,
         elemtype,
         element: element_bytes(elemtype).unwrap_or(1),
-        dims: map.dims.iter().map(|d| *d as u32).collect(),
+        dims: map.dims.clone(),
         strides: map.strides.clone(),
         tile: map.tile.clone(),
         element_strides: vec![1; map.dims.len()],

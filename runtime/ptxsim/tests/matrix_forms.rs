@@ -71,7 +71,7 @@ fn every_form_that_is_taken_has_a_program() {
                     for (sat, op) in [("", ""), (".satfinite", ""), ("", ".xor.popc"), ("", ".and.popc")] {
                         let types = format!("{0}.{1}.{2}.{0}", d.name(), a.name(), b.name());
                         let opcode = format!("mma{sp}.sync.aligned.m{m}n8k{k}.row.col{sat}.{types}{op}");
-                        let form = Form { opcode, sparse, m, k, a, b, d, ..base.clone() };
+                        let form = Form { opcode, sparse, m, k, a, b, d, c: d, ..base.clone() };
                         // Those have four layouts, which the recorder has all.
                         if form.quads() && k == 4 {
                             continue;

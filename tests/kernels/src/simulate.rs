@@ -148,7 +148,7 @@ fn tensor_map(
         address: base + size(&map.offset)? as u64,
         elemtype,
         element: element_bytes(elemtype).unwrap_or(1),
-        dims: values(&map.dims)?.into_iter().map(|d| d as u32).collect(),
+        dims: values(&map.dims)?,
         strides: values(&map.strides)?,
         tile: map.tile.clone(),
         element_strides: vec![1; map.dims.len()],
@@ -161,6 +161,6 @@ fn tensor_map(
         interleave: 0,
         fill_nan: false,
     };
-    tensor.check()?;
+    tensor.check().map_err(|e| e.to_string())?;
     Ok(tensor)
 }

@@ -40,6 +40,7 @@ fn wgmma_forms() -> Vec<Form> {
             a,
             b,
             d,
+            c: d,
             a_regs: false,
             trans_a: false,
             trans_b: false,
@@ -135,6 +136,7 @@ fn mma_forms() -> Vec<Form> {
                 a,
                 b,
                 d,
+                c: d,
                 a_regs: true,
                 trans_a: false,
                 trans_b: false,
@@ -210,7 +212,8 @@ fn mma_forms() -> Vec<Form> {
 fn wmma_forms() -> Vec<Form> {
     use Elem::*;
     let mut out = vec![];
-    let mut add = |shapes: &[(u32, u32, u32)], d: Acc, (a, b): (Elem, Elem), extra: &str| {
+    let mut add = |shapes: &[(u32, u32, u32)], acc: (Acc, Acc), (a, b): (Elem, Elem), extra: &str| {
+        let (d, c) = acc;
         for &(m, n, k) in shapes {
             // A by columns and B by rows, too, where elements fill bytes.
             let turns: &[(bool, bool)] = if a.bits() < 8 {
@@ -223,7 +226,7 @@ fn wmma_forms() -> Vec<Form> {
                 let (bit, round) = if a == B1 { (extra, "") } else { ("", if a == F64 { extra } else { "" }) };
                 let sat = if extra == ".satfinite" { extra } else { "" };
                 let types = if a == F16 {
-                    format!("{0}.{0}", d.name())
+                    format!("{}.{}", d.name(), c.name())
                 } else {
                     format!("{0}.{1}.{2}.{0}", d.name(), a.name(), b.name())
                 };
@@ -238,6 +241,7 @@ fn wmma_forms() -> Vec<Form> {
                     a,
                     b,
                     d,
+                    c,
                     a_regs: false,
                     trans_a,
                     trans_b,
@@ -253,31 +257,33 @@ fn wmma_forms() -> Vec<Form> {
         }
     };
     let wide = [(16, 16, 16), (8, 32, 16), (32, 8, 16)];
-    add(&wide, Acc::F32, (F16, F16), "");
-    add(&wide, Acc::F16, (F16, F16), "");
-    add(&wide, Acc::F32, (Bf16, Bf16), "");
-    add(&[(16, 16, 8)], Acc::F32, (Tf32, Tf32), "");
+    for acc in [(Acc::F32, Acc::F32), (Acc::F16, Acc::F16), (Acc::F32, Acc::F16), (Acc::F16, Acc::F32)] {
+        add(&wide, acc, (F16, F16), "");
+    }
+    add(&wide, (Acc::F32, Acc::F32), (Bf16, Bf16), "");
+    add(&[(16, 16, 8)], (Acc::F32, Acc::F32), (Tf32, Tf32), "");
     for round in ["", ".rn", ".rz", ".rm", ".rp"] {
-        add(&[(8, 8, 4)], Acc::F64, (F64, F64), round);
+        add(&[(8, 8, 4)], (Acc::F64, Acc::F64), (F64, F64), round);
     }
     for sat in ["", ".satfinite"] {
-        add(&wide, Acc::S32, (S8, S8), sat);
-        add(&wide, Acc::S32, (U8, U8), sat);
-        add(&[(8, 8, 32)], Acc::S32, (S4, S4), sat);
-        add(&[(8, 8, 32)], Acc::S32, (U4, U4), sat);
+        add(&wide, (Acc::S32, Acc::S32), (S8, S8), sat);
+        add(&wide, (Acc::S32, Acc::S32), (U8, U8), sat);
+        add(&[(8, 8, 32)], (Acc::S32, Acc::S32), (S4, S4), sat);
+        add(&[(8, 8, 32)], (Acc::S32, Acc::S32), (U4, U4), sat);
     }
-    add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".xor.popc");
-    add(&[(8, 8, 128)], Acc::S32, (B1, B1), ".and.popc");
+    add(&[(8, 8, 128)], (Acc::S32, Acc::S32), (B1, B1), ".xor.popc");
+    add(&[(8, 8, 128)], (Acc::S32, Acc::S32), (B1, B1), ".and.popc");
     out
 }
 
 fn quad_forms() -> Vec<Form> {
     let base = wmma_forms().remove(0);
-    let make = |d: Acc, trans_a: bool, trans_b: bool| {
+    let make = |(d, c): (Acc, Acc), trans_a: bool, trans_b: bool| {
         let (la, lb) = (if trans_a { "col" } else { "row" }, if trans_b { "row" } else { "col" });
-        let opcode = format!("mma.sync.aligned.m8n8k4.{la}.{lb}.{0}.f16.f16.{0}", d.name());
-        Form { opcode, wmma: false, m: 8, n: 8, k: 4, d, trans_a, trans_b, ..base.clone() }
+        let opcode = format!("mma.sync.aligned.m8n8k4.{la}.{lb}.{}.f16.f16.{}", d.name(), c.name());
+        Form { opcode, wmma: false, m: 8, n: 8, k: 4, d, c, trans_a, trans_b, ..base.clone() }
     };
     let turns = [(false, false), (true, false), (false, true), (true, true)];
-    [Acc::F32, Acc::F16].iter().flat_map(|d| turns.map(|(a, b)| make(*d, a, b))).collect()
+    let types = [(Acc::F32, Acc::F32), (Acc::F16, Acc::F16), (Acc::F32, Acc::F16)];
+    types.iter().flat_map(|acc| turns.map(|(a, b)| make(*acc, a, b))).collect()
 }

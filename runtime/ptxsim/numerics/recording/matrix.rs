@@ -63,7 +63,7 @@ impl Elem {
     }
 }
 
-/// The type of D and C.
+/// The type of D or C.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acc {
     F64,
@@ -97,6 +97,8 @@ pub struct Form {
     pub a: Elem,
     pub b: Elem,
     pub d: Acc,
+    /// Other than `d` in some products on f16 only.
+    pub c: Acc,
     /// wgmma: A in registers; wmma: unused.
     pub a_regs: bool,
     pub trans_a: bool,
@@ -176,10 +178,19 @@ impl Form {
         !self.wmma && self.m == 8 && self.a == Elem::F16
     }
 
-    /// 32-bit words of the accumulator of a thread.
+    /// 32-bit words of D of a thread.
     pub fn d_words(&self) -> u32 {
+        self.accumulator_words(self.d)
+    }
+
+    /// 32-bit words of C of a thread.
+    pub fn c_words(&self) -> u32 {
+        self.accumulator_words(self.c)
+    }
+
+    fn accumulator_words(&self, acc: Acc) -> u32 {
         let elements = self.m * self.n / if self.quads() { 8 } else { self.threads() };
-        match self.d {
+        match acc {
             Acc::F64 => elements * 2,
             Acc::F16 => elements / 2,
             _ => elements,
@@ -218,9 +229,9 @@ impl Form {
         }
     }
 
-    /// Words of a thread: accumulators, A, B, metadata.
+    /// Words of a thread: C, A, B, metadata.
     pub fn thread_words(&self) -> u32 {
-        self.d_words() + self.a_words() + self.b_words() + u32::from(self.sparse)
+        self.c_words() + self.a_words() + self.b_words() + u32::from(self.sparse)
     }
 
     fn packed(&self, elem: Elem, trial: u32, counter: u64) -> u32 {
@@ -247,7 +258,7 @@ impl Form {
     pub fn words(&self, trial: u32, thread: u32) -> Vec<u32> {
         let base = u64::from(thread + 1) << 24;
         let mut out = vec![];
-        for i in 0..self.d_words() {
+        for i in 0..self.c_words() {
             let h = hash(self.seed() ^ u64::from(trial) << 40, base + u64::from(i));
             // Accumulators of mode 7 dwarf the products, those of mode 6 are tiny.
             let float = |exp: u32, man: u32, h: u64| {
@@ -262,7 +273,7 @@ impl Form {
                 };
                 (h >> 63) << (exp + man) | e << man | h & ((1 << man) - 1)
             };
-            out.push(match self.d {
+            out.push(match self.c {
                 Acc::F32 => float(8, 23, h) as u32,
                 Acc::F16 => (float(5, 10, h) | float(5, 10, hash(h, 1)) << 16) as u32,
                 Acc::S32 => {
@@ -306,7 +317,8 @@ impl Form {
             _ => elements * self.a.bits() / 1024,
         };
         let (a, b) = (list("%a", count(self.m * self.k)), list("%b", count(self.n * self.k)));
-        let d = list("%d", if wide { self.d_words() / 2 } else { self.d_words() });
+        let accumulator = |reg: &str, words: u32| list(reg, if wide { words / 2 } else { words });
+        let (c, d) = (accumulator("%c", self.c_words()), accumulator("%d", self.d_words()));
         let layout = |columns: bool| if columns { "col" } else { "row" };
         let (la, lb) = (layout(self.trans_a), layout(!self.trans_b));
         let lead = |turned: bool, rows: u32| if turned { rows } else { self.k };
@@ -314,16 +326,18 @@ impl Form {
         let ty = if wide { "f64" } else { "b32" };
         format!(
             ".visible .entry {name}(.param .u64 images, .param .u64 words, .param .u64 out)\n{{\n  .reg .b32 %t;\n  .reg .b64 %im, %w, %o;\n  \
-             .reg .{ty} %a<8>, %b<8>, %d<8>;\n  ld.param.u64 %im, [images];\n  ld.param.u64 %w, [words];\n  ld.param.u64 %o, [out];\n  \
-             mov.u32 %t, %ctaid.x;\n  mad.wide.u32 %im, %t, {bytes}, %im;\n  mad.wide.u32 %w, %t, {c}, %w;\n  mad.wide.u32 %o, %t, {c}, %o;\n  \
+             .reg .{ty} %a<8>, %b<8>, %c<8>, %d<8>;\n  ld.param.u64 %im, [images];\n  ld.param.u64 %w, [words];\n  ld.param.u64 %o, [out];\n  \
+             mov.u32 %t, %ctaid.x;\n  mad.wide.u32 %im, %t, {bytes}, %im;\n  mad.wide.u32 %w, %t, {cs}, %w;\n  mad.wide.u32 %o, %t, {ds}, %o;\n  \
              wmma.load.a.sync.aligned.{la}.{shape}.global.{at} {a}, [%im], {sa};\n  \
              wmma.load.b.sync.aligned.{lb}.{shape}.global.{bt} {b}, [%im+{A_BYTES}], {sb};\n  \
-             wmma.load.c.sync.aligned.row.{shape}.global.{ct} {d}, [%w], {n};\n  {op} {d}, {a}, {b}, {d};\n  \
-             wmma.store.d.sync.aligned.row.{shape}.global.{ct} [%o], {d}, {n};\n  ret;\n}}\n\n",
-            c = 128 * self.d_words(),
+             wmma.load.c.sync.aligned.row.{shape}.global.{ct} {c}, [%w], {n};\n  {op} {d}, {a}, {b}, {c};\n  \
+             wmma.store.d.sync.aligned.row.{shape}.global.{dt} [%o], {d}, {n};\n  ret;\n}}\n\n",
+            cs = 128 * self.c_words(),
+            ds = 128 * self.d_words(),
             at = self.a.name(),
             bt = self.b.name(),
-            ct = self.d.name(),
+            ct = self.c.name(),
+            dt = self.d.name(),
             sa = lead(self.trans_a, self.m),
             sb = lead(self.trans_b, self.n),
             n = self.n,
@@ -336,12 +350,12 @@ impl Form {
         if self.wmma {
             return self.wmma_ptx(name);
         }
-        let (nd, na, nb) = (self.d_words(), self.a_words(), self.b_words());
+        let (nc, nd, na, nb) = (self.c_words(), self.d_words(), self.a_words(), self.b_words());
         let wide = self.d == Acc::F64;
         let mut s = format!(
             ".visible .entry {name}(.param .u64 images, .param .u64 words, .param .u64 out)\n{{\n  .reg .b32 %t, %b, %i, %g, %v, %sm, %meta;\n  \
              .reg .b64 %im, %w, %o, %p, %q, %da, %db;\n  .reg .pred %go, %sd;\n  .reg .b32 %d<{}>, %a<{}>, %bb<{}>;\n  .reg .f64 %fd<8>, %fa<16>, %fb<16>;\n",
-            nd.max(1),
+            nc.max(nd),
             na.max(1),
             nb.max(1)
         );
@@ -370,7 +384,7 @@ impl Form {
         }
         let mut at = 0;
         for (reg, count, in_f64) in
-            [("%d", nd, wide), ("%a", na, self.a == Elem::F64), ("%bb", nb, self.b == Elem::F64)]
+            [("%d", nc, wide), ("%a", na, self.a == Elem::F64), ("%bb", nb, self.b == Elem::F64)]
         {
             for i in 0..count {
                 if in_f64 {
@@ -419,7 +433,8 @@ impl Form {
             let a = if self.a == Elem::F64 { list("%fa", na / 2) } else { list("%a", na) };
             let b = if self.b == Elem::F64 { list("%fb", nb / 2) } else { list("%bb", nb) };
             let meta = if self.sparse { format!(", %meta, {}", self.selector) } else { String::new() };
-            s += &format!("  {} {d}, {a}, {b}, {d}{meta};\n", self.opcode);
+            let c = if wide { d.clone() } else { list("%d", nc) };
+            s += &format!("  {} {d}, {a}, {b}, {c}{meta};\n", self.opcode);
         }
         for i in 0..nd {
             if wide {

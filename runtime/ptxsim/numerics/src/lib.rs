@@ -8,7 +8,6 @@
 //! | [`minmax`] | `min` and `max` of floats |
 //! | [`integer`] | integer and bit-field instructions that hosts lack |
 //! | [`matrix`] | the matrix unit: arithmetic, fragments, descriptors, metadata |
-//! | [`tensor_map`] | tensor maps: limits, encoding, addresses of a box |
 //!
 //! It knows no PTX text, no warps and no memory: callers hand over bits and get bits.
 
@@ -18,4 +17,3 @@ pub mod format;
 pub mod integer;
 pub mod matrix;
 pub mod minmax;
-pub mod tensor_map;

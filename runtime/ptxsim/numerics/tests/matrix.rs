@@ -90,34 +90,32 @@ fn fast_products_are_sums() {
     assert_eq!(d, [13.0, 10.0, 10.5, 17.0, 12.0, 11.5]);
 }
 
-/// Time of a 128 x 256 x 512 block; run with `--release -- --ignored --nocapture`.
+/// Every result within the tolerance that [`fast`] states, of the sum in f64.
 #[test]
-#[ignore = "a measurement"]
-fn time_of_a_block() {
-    let make = |count: usize| -> Vec<u32> {
-        (0..count as u32).map(|i| 0x3e80 + i.wrapping_mul(0x9e37_79b9) % 0x180 + (i % 2) * 0x8000).collect()
+fn fast_products_keep_their_tolerance() {
+    let mut state = 1u64;
+    let mut random = |spread: i32| {
+        state = state.wrapping_mul(0xd134_2543_de82_ef95).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let exponent = (state >> 40) as i32 % (2 * spread + 1) - spread;
+        // Ten bits of fraction: that of tf32 and f16.
+        let value = (1.0 + (state >> 54) as f32 / 1024.0) * (exponent as f32).exp2();
+        if state >> 32 & 1 == 0 { value } else { -value }
     };
-    let (a, b) = (make(128 * 512), make(256 * 512));
-    let format = Elem::Bf16.format().unwrap();
-    let start = std::time::Instant::now();
-    let numbers = |v: &[u32]| v.iter().map(|&x| exact::Number::new(format, x)).collect::<Vec<_>>();
-    let mut d = vec![0; 128 * 256];
-    exact::Unit::wgmma(Elem::Bf16, Elem::Bf16, exact::Acc::F32).unwrap().multiply(
-        512,
-        &numbers(&a),
-        &numbers(&b),
-        &mut d,
-    );
-    let exact_time = start.elapsed();
-    let start = std::time::Instant::now();
-    let floats = |v: &[u32]| v.iter().map(|&x| f32::from_bits(x << 16)).collect::<Vec<_>>();
-    let mut e = vec![0.0; 128 * 256];
-    fast::multiply(512, &floats(&a), &floats(&b), &mut e);
-    let products = (128 * 256 * 512) as f64;
-    println!(
-        "exact {exact_time:?} {:.2} ns a product, fast {:?}",
-        exact_time.as_nanos() as f64 / products,
-        start.elapsed()
-    );
-    assert!(d.iter().zip(&e).all(|(&x, y)| (f32::from_bits(x) - y).abs() < 0.01));
+    let (rows, columns) = (5, 7);
+    for (k, spread) in [(1, 8), (2, 0), (16, 1), (17, 4), (64, 12), (256, 2), (512, 8), (4096, 3)] {
+        let a: Vec<f32> = (0..rows * k).map(|_| random(spread)).collect();
+        let b: Vec<f32> = (0..columns * k).map(|_| random(spread)).collect();
+        let c: Vec<f32> = (0..rows * columns).map(|_| random(2 * spread)).collect();
+        let mut d = c.clone();
+        fast::multiply(k, &a, &b, &mut d);
+        for (at, d) in d.iter().enumerate() {
+            let (x, y) = (&a[at / columns * k..][..k], &b[at % columns * k..][..k]);
+            let pairs = || x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y));
+            let (sum, size) =
+                (f64::from(c[at]) + pairs().sum::<f64>(), f64::from(c[at].abs()) + pairs().map(f64::abs).sum::<f64>());
+            let tolerance = k as f64 * (-24f64).exp2() * 1.001 * size;
+            let error = (f64::from(*d) - sum).abs();
+            assert!(error <= tolerance, "k {k}, spread {spread}: {d} for {sum}, {error:e} > {tolerance:e}");
+        }
+    }
 }

@@ -42,7 +42,7 @@ impl Im2colMap {
 
     /// The driver's limits.
     pub fn check(&self) -> Result<(), String> {
-        self.tensor.check()?;
+        self.tensor.check().map_err(|e| e.to_string())?;
         let rank = self.tensor.dims.len();
         // Signed bits of a corner.
         let bits = match rank {
@@ -69,7 +69,7 @@ impl Im2colMap {
 
     /// The last base of the box along W, H or D.
     fn last(&self, n: usize) -> i64 {
-        i64::from(self.tensor.dims[n + 1]) - 1 + i64::from(self.upper[n])
+        self.tensor.dims[n + 1] as i64 - 1 + i64::from(self.upper[n])
     }
 
     /// Why coordinates (innermost first, then offsets of W, H and D) are none for this map.
@@ -97,12 +97,12 @@ impl Im2colMap {
             let (mut address, mut inside) = (t.address, true);
             for (n, b) in base.iter().enumerate() {
                 let c = b + i64::from(coordinates.get(rank + n).copied().unwrap_or(0));
-                inside &= (0..i64::from(t.dims[n + 1])).contains(&c);
+                inside &= (0..t.dims[n + 1] as i64).contains(&c);
                 address = address.wrapping_add((c as u64).wrapping_mul(t.strides[n]));
             }
             for channel in 0..i64::from(t.tile[0]) {
                 let c = i64::from(coordinates[0]) + channel;
-                let inside = inside && (0..i64::from(t.dims[0])).contains(&c);
+                let inside = inside && (0..t.dims[0] as i64).contains(&c);
                 f(offset, inside.then_some(address.wrapping_add((c as u64).wrapping_mul(element))));
                 offset += element;
             }

@@ -10,6 +10,7 @@ use super::run::{At, Flow, Machine, Stop};
 use super::state::*;
 use crate::memory::{DEFINED, Region};
 use crate::report::Class;
+use tricot_ptx_numerics::matrix::exact::Unit;
 
 /// 16-byte pieces exchanged within a line of 32 (1), 64 (2) or 128 (3) bytes: address bits from 4 up ^= bits from 7 up.
 #[inline]
@@ -369,8 +370,7 @@ impl Machine<'_> {
             }
         }
         let product = Product {
-            exact: self.launch.exact,
-            synchronous: false,
+            unit: self.unit(Unit::wgmma, (w.a, w.b), w.acc),
             acc: w.acc,
             types: (w.a, w.b),
             k: stored,

@@ -7,6 +7,7 @@ use super::state::Warp;
 use crate::report::Class;
 use tricot_ptx_numerics::arith;
 use tricot_ptx_numerics::format::{F64, Round};
+use tricot_ptx_numerics::matrix::exact::Unit;
 use tricot_ptx_numerics::matrix::fragment;
 
 impl Machine<'_> {
@@ -23,8 +24,7 @@ impl Machine<'_> {
             None => (k, None),
         };
         let product = Product {
-            exact: self.launch.exact,
-            synchronous: true,
+            unit: self.unit(Unit::mma, (m.a, m.b), m.acc),
             acc: m.acc,
             types: (m.a, m.b),
             k: stored,

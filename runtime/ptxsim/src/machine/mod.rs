@@ -40,6 +40,7 @@ mod step;
 mod stores;
 mod tensor;
 pub mod tensormap;
+pub mod tiled;
 mod uses;
 mod video;
 mod warp_wide;

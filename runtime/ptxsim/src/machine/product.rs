@@ -5,15 +5,14 @@
 
 use super::arith::*;
 use super::op::*;
-use tricot_ptx_numerics::matrix::exact::{Acc as UnitAcc, Number, Unit};
-use tricot_ptx_numerics::matrix::{fragment, sparse};
+use super::run::Machine;
+use tricot_ptx_numerics::matrix::exact::{Acc as UnitAcc, Unit};
+use tricot_ptx_numerics::matrix::{fast, fragment, sparse};
 
 /// What is multiplied and how.
 pub(super) struct Product<'a> {
-    /// Bit for bit as the tensor core, or in host floats.
-    pub exact: bool,
-    /// `mma.sync` rather than wgmma.
-    pub synchronous: bool,
+    /// The data path that floats go, bit for bit; without one they are multiplied by [`fast`].
+    pub unit: Option<Unit>,
     pub acc: Acc,
     pub types: (Elem, Elem),
     /// Elements of a row of A.
@@ -58,24 +57,17 @@ impl Product<'_> {
         if self.acc == Acc::S32 {
             return self.integers(a, b, c);
         }
+        // Accumulators come and go as f32 bits.
         let half = self.acc == Acc::F16;
-        let (ta, tb) = self.types;
-        let acc = if half { UnitAcc::F16 } else { UnitAcc::F32 };
-        let unit = if self.synchronous { Unit::mma(ta, tb, acc) } else { Unit::wgmma(ta, tb, acc) };
-        if self.exact
-            && let (Some(unit), Some(fa), Some(fb)) = (unit, ta.format(), tb.format())
-        {
-            let a: Vec<Number> = a.iter().map(|x| Number::new(fa, *x)).collect();
-            let b: Vec<Number> = b.iter().map(|x| Number::new(fb, *x)).collect();
+        if let Some(unit) = self.unit {
             let mut d: Vec<u32> = if half { c.iter().map(|v| to_f16(f32::from_bits(*v))).collect() } else { c };
-            unit.multiply(self.k, &a, &b, &mut d);
+            unit.multiply(self.k, &unit.numbers(0, a), &unit.numbers(1, b), &mut d);
             return if half { d.into_iter().map(|v| f16(v).to_bits()).collect() } else { d };
         }
-        let a: Vec<f32> = a.iter().map(|x| value(ta, *x)).collect();
-        let b: Vec<f32> = (0..b.len()).map(|i| value(tb, b[i % self.n * self.k + i / self.n])).collect();
+        let values = |elem: Elem, bits: &[u32]| -> Vec<f32> { bits.iter().map(|x| value(elem, *x)).collect() };
         let mut d: Vec<f32> = c.into_iter().map(f32::from_bits).collect();
-        multiply(self.acc, 256 / ta.bits() as usize, self.k, self.n, &a, &b, &mut d);
-        d.into_iter().map(f32::to_bits).collect()
+        fast::multiply(self.k, &values(self.types.0, a), &values(self.types.1, b), &mut d);
+        d.into_iter().map(|v| if half { f16(to_f16(v)) } else { v }.to_bits()).collect()
     }
 
     fn integers(&self, a: &[u32], b: &[u32], mut d: Vec<u32>) -> Vec<u32> {
@@ -93,28 +85,16 @@ impl Product<'_> {
     }
 }
 
-/// d[row][n] += a[row][k] b[k][n], in single precision per chunk of `chunk` k as tensor cores accumulate.
-fn multiply(acc: Acc, chunk: usize, k: usize, n: usize, a: &[f32], b: &[f32], d: &mut [f32]) {
-    let mut sums = vec![0f32; n];
-    for row in 0..a.len() / k {
-        for start in (0..k).step_by(chunk) {
-            sums.fill(0.0);
-            for kk in start..(start + chunk).min(k) {
-                let x = a[row * k + kk];
-                if x == 0.0 && b[kk * n..(kk + 1) * n].iter().all(|v| v.is_finite()) {
-                    continue;
-                }
-                for (s, y) in sums.iter_mut().zip(&b[kk * n..(kk + 1) * n]) {
-                    *s += x * y;
-                }
-            }
-            for (o, s) in d[row * n..(row + 1) * n].iter_mut().zip(&sums) {
-                *o += s;
-                if acc == Acc::F16 {
-                    *o = f16(to_f16(*o));
-                }
-            }
-        }
+impl Machine<'_> {
+    /// The data path of a product, where the launch wants it bit for bit; integers have none.
+    pub(super) fn unit(
+        &self,
+        of: fn(Elem, Elem, UnitAcc) -> Option<Unit>,
+        (a, b): (Elem, Elem),
+        acc: Acc,
+    ) -> Option<Unit> {
+        let acc = if acc == Acc::F16 { UnitAcc::F16 } else { UnitAcc::F32 };
+        if self.launch.exact { of(a, b, acc) } else { None }
     }
 }
 

@@ -7,16 +7,17 @@
 //!   C, D  f16     row t + up, column i                                              i = 0 … 7
 //!         f32     row (lane & 1) + (i & 2) + up, column (i & 4) + (lane & 2) + (i & 1)
 //! ```
-//! The arithmetic is that of the other shapes with four products in a step.
+//! The arithmetic is that of [`assembled::fused`], also where matrix products need not be exact.
 
-use super::arith::{f16, to_f16};
+use super::arith::f16;
 use super::decode::{Decoder, Result};
 use super::family::*;
 use super::op::*;
-use super::product::Product;
 use super::run::Machine;
 use super::state::Warp;
 use crate::syntax::Instruction;
+use tricot_ptx_numerics::matrix::assembled;
+use tricot_ptx_numerics::matrix::exact::Acc as UnitAcc;
 
 /// A decoded instruction.
 #[derive(Clone, Debug)]
@@ -75,44 +76,31 @@ impl Machine<'_> {
         let mut out = vec![[0u32; 32]; q.d.len()];
         for quad in 0..4 {
             let lanes = (4 * quad..4 * quad + 4).chain(16 + 4 * quad..20 + 4 * quad);
-            let (mut a, mut b, mut c) = ([0; 32], [0; 32], vec![0; 64]);
+            let (mut a, mut b, mut c) = ([[0; 4]; 8], [[0; 4]; 8], [[0; 8]; 8]);
             for lane in lanes.clone() {
                 let (t, up) = (lane % 4, lane / 16 * 4);
                 for i in 0..4 {
                     let (row, k) = if q.turned.0 { (i + up, t) } else { (t + up, i) };
-                    a[4 * row + k] = half(&q.a, lane, i);
+                    a[row][k] = half(&q.a, lane, i);
                     let (k, column) = if q.turned.1 { (t, i + up) } else { (i, t + up) };
-                    b[4 * column + k] = half(&q.b, lane, i);
+                    b[column][k] = half(&q.b, lane, i);
                 }
                 for i in 0..8 {
                     let (row, column) = accumulator(q.c_acc, lane, i);
-                    c[8 * row + column] = match q.c_acc {
-                        Acc::F16 => f16(half(&q.c, lane, i)).to_bits(),
+                    c[row][column] = match (q.c_acc, q.acc) {
+                        (Acc::F16, Acc::F16) => half(&q.c, lane, i),
+                        (Acc::F16, _) => f16(half(&q.c, lane, i)).to_bits(),
                         _ => warp.r[q.c[i] as usize][lane],
                     };
                 }
             }
-            let product = Product {
-                exact: self.launch.exact,
-                synchronous: true,
-                acc: q.acc,
-                types: (Elem::F16, Elem::F16),
-                k: 4,
-                n: 8,
-                a: &a,
-                b: &b,
-                positions: None,
-                xor: false,
-                saturate: false,
-            };
-            let d = product.sum(c);
             for lane in lanes {
                 for i in 0..8 {
                     let (row, column) = accumulator(q.acc, lane, i);
-                    let v = d[8 * row + column];
+                    let d = |acc| assembled::fused(acc, a[row], b[column], c[row][column]);
                     match q.acc {
-                        Acc::F16 => out[i / 2][lane] |= to_f16(f32::from_bits(v)) << (16 * (i % 2)),
-                        _ => out[i][lane] = v,
+                        Acc::F16 => out[i / 2][lane] |= d(UnitAcc::F16) << (16 * (i % 2)),
+                        _ => out[i][lane] = d(UnitAcc::F32),
                     }
                 }
             }

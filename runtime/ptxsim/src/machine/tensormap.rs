@@ -5,6 +5,7 @@
 //! 96… element strides (5 x u8, less one). All zeros plus `tensormap.replace` of every field give a valid map.
 
 use super::op::Scalar;
+use super::tiled::{Limit, Tiled};
 
 const MARK: [u8; 4] = *b"sim\0";
 
@@ -16,7 +17,7 @@ pub struct TensorMap {
     /// Bytes of an element.
     pub element: u32,
     /// Extents, innermost first.
-    pub dims: Vec<u32>,
+    pub dims: Vec<u64>,
     /// Byte strides of dimensions 1 and up.
     pub strides: Vec<u64>,
     pub tile: Vec<u32>,
@@ -33,10 +34,20 @@ pub fn element_bytes(elemtype: u8) -> Option<u32> {
     Some(match elemtype {
         0 => 1,
         1 | 6 | 10 => 2,
-        2 | 3 | 7 | 8 | 11 | 12 | 13 => 4,
+        2 | 3 | 7 | 8 | 11 | 12 => 4,
         4 | 5 | 9 => 8,
         _ => return None,
     })
+}
+
+/// The driver's number of an element type (`CUtensorMapDataType`).
+fn data_type(elemtype: u8) -> u32 {
+    match elemtype {
+        8 => 10,
+        9 => 8,
+        10 => 9,
+        other => other.into(),
+    }
 }
 
 impl TensorMap {
@@ -50,7 +61,7 @@ impl TensorMap {
         b[8] = u8::from(self.fill_nan);
         b[16..24].copy_from_slice(&self.address.to_le_bytes());
         for (n, d) in self.dims.iter().enumerate() {
-            b[24 + 4 * n..28 + 4 * n].copy_from_slice(&(d.wrapping_sub(1)).to_le_bytes());
+            b[24 + 4 * n..28 + 4 * n].copy_from_slice(&(d.wrapping_sub(1) as u32).to_le_bytes());
         }
         for (n, s) in self.strides.iter().enumerate() {
             b[48 + 8 * n..56 + 8 * n].copy_from_slice(&s.to_le_bytes());
@@ -86,7 +97,7 @@ impl TensorMap {
             address: u64_at(16),
             elemtype: b[5],
             element,
-            dims: (0..rank).map(|n| u32_at(24 + 4 * n).wrapping_add(1)).collect(),
+            dims: (0..rank).map(|n| u64::from(u32_at(24 + 4 * n)) + 1).collect(),
             strides: (0..rank - 1).map(|n| u64_at(48 + 8 * n)).collect(),
             tile: (0..rank).map(|n| u32::from(u16::from_le_bytes([b[80 + 2 * n], b[81 + 2 * n]])) + 1).collect(),
             element_strides: (0..rank).map(|n| u32::from(b[96 + n]) + 1).collect(),
@@ -94,36 +105,26 @@ impl TensorMap {
             interleave: b[7],
             fill_nan: b[8] != 0,
         };
-        map.check()?;
+        map.check().map_err(|e| e.to_string())?;
         Ok(map)
     }
 
     /// The driver's limits.
-    pub fn check(&self) -> Result<(), String> {
-        if !self.address.is_multiple_of(16) {
-            return Err(format!("the tensor's address {:#x} is no multiple of 16", self.address));
-        }
-        if let Some(s) = self.strides.iter().find(|s| *s % 16 != 0 || **s >= 1 << 40) {
-            return Err(format!("a stride of {s} bytes; multiples of 16 below 2^40 are possible"));
-        }
-        if let Some(t) = self.tile.iter().find(|t| !(1..=256).contains(*t)) {
-            return Err(format!("a box extent of {t}; 1 to 256 are possible"));
-        }
-        if let Some(s) = self.element_strides.iter().find(|s| !(1..=8).contains(*s)) {
-            return Err(format!("an element stride of {s}; 1 to 8 are possible"));
-        }
-        let inner = u64::from(self.tile[0]) * u64::from(self.element);
-        if inner % 16 != 0 {
-            return Err(format!("{inner} bytes in a row of the box; multiples of 16 are possible"));
-        }
-        if self.fill_nan && self.elemtype < 6 {
-            return Err("an integer tensor filled with NaN".into());
-        }
-        let span = [u64::MAX, 32, 64, 128][self.swizzle as usize];
-        if inner > span {
-            return Err(format!("{inner} bytes in a row of the box with a swizzle of {span} bytes"));
-        }
-        Ok(())
+    pub fn check(&self) -> Result<(), Limit> {
+        let mut tiled = Tiled {
+            data_type: data_type(self.elemtype),
+            rank: self.dims.len() as u32,
+            address: self.address,
+            interleave: self.interleave.into(),
+            swizzle: self.swizzle.into(),
+            fill: self.fill_nan.into(),
+            ..Tiled::default()
+        };
+        tiled.dims[..self.dims.len()].copy_from_slice(&self.dims);
+        tiled.strides[..self.strides.len()].copy_from_slice(&self.strides);
+        tiled.boxes[..self.tile.len()].copy_from_slice(&self.tile);
+        tiled.steps[..self.element_strides.len()].copy_from_slice(&self.element_strides);
+        tiled.check()
     }
 
     /// `tensormap.replace` on raw bytes.
@@ -210,7 +211,7 @@ impl TensorMap {
             for n in 0..rank {
                 let step = if n == 0 { 1 } else { i64::from(self.element_strides[n]) };
                 let c = i64::from(coordinates[n]) + i64::from(at[n]) * step;
-                inside &= c >= 0 && c < i64::from(self.dims[n]);
+                inside &= c >= 0 && c < self.dims[n] as i64;
                 let stride = if n == 0 { u64::from(self.element) } else { self.strides[n - 1] };
                 address = address.wrapping_add((c as u64).wrapping_mul(stride));
             }

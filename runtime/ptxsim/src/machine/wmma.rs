@@ -15,6 +15,7 @@ use super::state::Warp;
 use crate::report::Class;
 use tricot_ptx_numerics::arith;
 use tricot_ptx_numerics::format::{F64, Round};
+use tricot_ptx_numerics::matrix::exact::Unit;
 
 /// Elements of words, in the order of the matrix.
 fn elements(warp: &Warp, regs: &[u32], bits: u32, count: usize) -> Vec<u64> {
@@ -121,13 +122,12 @@ impl Machine<'_> {
             doubles(k, &a, &b, &c, w.round)
         } else {
             // f16 sums only where both C and D are f16.
-            let single = m.acc == Acc::F32 || w.c_acc == Acc::F32;
+            let acc = if w.c_acc == Acc::F32 { Acc::F32 } else { m.acc };
             let narrow = |v: &[u64]| v.iter().map(|x| *x as u32).collect::<Vec<u32>>();
             let (a, b) = (narrow(&a), narrow(&b));
             let product = Product {
-                exact: self.launch.exact,
-                synchronous: true,
-                acc: if single { Acc::F32 } else { m.acc },
+                unit: self.unit(Unit::wmma, (m.a, m.b), acc),
+                acc,
                 types: (m.a, m.b),
                 k,
                 n,

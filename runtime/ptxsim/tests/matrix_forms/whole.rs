@@ -73,7 +73,7 @@ type Table = Vec<Vec<i64>>;
 
 /// The dense A and B of a block: rows of M or N along K.
 fn operands(form: &Form, image: &[u32], words: &[Vec<u32>]) -> (Table, Table) {
-    let (nd, na, nb) = (form.d_words() as usize, form.a_words() as usize, form.b_words() as usize);
+    let (nc, na, nb) = (form.c_words() as usize, form.a_words() as usize, form.b_words() as usize);
     let (rows, k) = (form.m as usize, form.k as usize);
     let stored = if form.sparse { k / 2 } else { k };
     let mut a = vec![vec![0; stored]; rows];
@@ -85,10 +85,10 @@ fn operands(form: &Form, image: &[u32], words: &[Vec<u32>]) -> (Table, Table) {
         for e in 0..count(na) {
             let (word, inner) = (e / per, e % per);
             let (down, along) = if rows == 8 { (0, word) } else { (8 * (word % 2), word / 2) };
-            a[16 * warp + g + down][4 * per * along + per * t + inner] = pick(form.a, &words[nd..], e);
+            a[16 * warp + g + down][4 * per * along + per * t + inner] = pick(form.a, &words[nc..], e);
         }
         for e in 0..count(nb) {
-            b[g][4 * per * (e / per) + per * t + e % per] = pick(form.b, &words[nd + na..], e);
+            b[g][4 * per * (e / per) + per * t + e % per] = pick(form.b, &words[nc + na..], e);
         }
     }
     if form.wmma {
@@ -186,8 +186,8 @@ fn half(v: i64) -> u32 {
     format.round(v < 0, u128::from(v.unsigned_abs()), 0, Round::Near, Overflow::Ieee) as u32
 }
 
-/// Words of accumulators of a thread.
-fn accumulators(form: &Form, thread: usize, value: impl Fn(usize, usize) -> i64) -> Vec<u32> {
+/// Words of accumulators of a thread, of type `acc`.
+fn accumulators(form: &Form, acc: Acc, thread: usize, value: impl Fn(usize, usize) -> i64) -> Vec<u32> {
     let (warp, g, t) = (thread / 32, thread % 32 / 4, thread % 4);
     let elements = (form.m * form.n / form.threads()) as usize;
     let at = |e: usize| {
@@ -199,7 +199,7 @@ fn accumulators(form: &Form, thread: usize, value: impl Fn(usize, usize) -> i64)
         let (down, block) = if form.m == 8 { (0, e / 2) } else { (8 * (e / 2 % 2), e / 4) };
         value(16 * warp + g + down, 8 * block + 2 * t + e % 2)
     };
-    match form.d {
+    match acc {
         Acc::F64 => (0..elements).flat_map(|e| [0, 32].map(|s| ((at(e) as f64).to_bits() >> s) as u32)).collect(),
         Acc::F32 => (0..elements).map(|e| (at(e) as f32).to_bits()).collect(),
         Acc::F16 => (0..elements / 2).map(|w| half(at(2 * w)) | half(at(2 * w + 1)) << 16).collect(),
@@ -207,37 +207,37 @@ fn accumulators(form: &Form, thread: usize, value: impl Fn(usize, usize) -> i64)
     }
 }
 
-/// `mma.m8n8k4` on f16: the place of element `i` of a lane in A, in B (k, column), and in C and D.
-fn quad_places(form: &Form, lane: usize, i: usize) -> [(usize, usize); 3] {
+/// `mma.m8n8k4` on f16: the place of element `i` of a lane in A, in B (k, column), and in an accumulator.
+fn quad_places(form: &Form, acc: Acc, lane: usize, i: usize) -> [(usize, usize); 3] {
     let (t, high) = (lane % 4, if lane < 16 { 0 } else { 4 });
     let x = (lane & 0b1) + (i & 0b10);
     [
         if form.trans_a { (i % 4 + high, t) } else { (t + high, i) },
         if form.trans_b { (t, i + high) } else { (i, t + high) },
-        match form.d {
+        match acc {
             Acc::F16 => (t + high, i),
             _ => (x + high, (i & 0b100) + (lane & 0b10) + (i & 0b1)),
         },
     ]
 }
 
-/// What a lane of [`quad_places`] must store.
-fn quads(form: &Form, words: &[Vec<u32>], lane: usize) -> Vec<u32> {
-    let nd = form.d_words() as usize;
+/// What a lane of [`quad_places`] must store, or its C where A and B are zero.
+fn quads(form: &Form, acc: Acc, words: &[Vec<u32>], lane: usize) -> Vec<u32> {
+    let nc = form.c_words() as usize;
     let quad = lane % 16 / 4;
     let (mut a, mut b) = ([[0; 4]; 8], [[0; 8]; 4]);
     for other in (0..32).filter(|l| l % 16 / 4 == quad) {
         for i in 0..4 {
-            let [(row, k), (depth, column), _] = quad_places(form, other, i);
-            a[row][k] = pick(form.a, &words[other][nd..], i);
-            b[depth][column] = pick(form.b, &words[other][nd + 2..], i);
+            let [(row, k), (depth, column), _] = quad_places(form, acc, other, i);
+            a[row][k] = pick(form.a, &words[other][nc..], i);
+            b[depth][column] = pick(form.b, &words[other][nc + 2..], i);
         }
     }
     let at = |i: usize| {
-        let [.., (row, column)] = quad_places(form, lane, i);
+        let [.., (row, column)] = quad_places(form, acc, lane, i);
         (0..4).map(|k| a[row][k] * b[k][column]).sum::<i64>() + start(form, 8 * quad + row, column)
     };
-    match form.d {
+    match acc {
         Acc::F16 => (0..4).map(|w| half(at(2 * w)) | half(at(2 * w + 1)) << 16).collect(),
         _ => (0..8).map(|i| (at(i) as f32).to_bits()).collect(),
     }
@@ -252,9 +252,9 @@ pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<
     let words: Vec<Vec<u32>> = (0..form.threads())
         .map(|thread| {
             let mut out = if form.quads() {
-                quads(form, &vec![vec![0; form.thread_words() as usize]; 32], thread as usize)
+                quads(form, form.c, &vec![vec![0; form.thread_words() as usize]; 32], thread as usize)
             } else {
-                accumulators(form, thread as usize, |r, c| start(form, r, c))
+                accumulators(form, form.c, thread as usize, |r, c| start(form, r, c))
             };
             out.extend(fill(form.a, form.a_words() as usize, u64::from(thread) * 2 + 100));
             out.extend(fill(form.b, form.b_words() as usize, u64::from(thread) * 2 + 101));
@@ -275,7 +275,7 @@ pub fn check(form: &Form, exact: bool, run: impl Fn(&[u32], &[Vec<u32>]) -> Vec<
         if form.opcode.contains("satfinite") { total.clamp(i64::from(i32::MIN), i64::from(i32::MAX)) } else { total }
     };
     let expected: Vec<u32> = (0..form.threads() as usize)
-        .flat_map(|t| if form.quads() { quads(form, &words, t) } else { accumulators(form, t, value) })
+        .flat_map(|t| if form.quads() { quads(form, form.d, &words, t) } else { accumulators(form, form.d, t, value) })
         .collect();
     let ours = run(&image, &words);
     let wrong = ours.iter().zip(&expected).position(|(x, y)| {

@@ -25,7 +25,7 @@ impl Images {
             address,
             elemtype,
             element: 2,
-            dims: self.dims.clone(),
+            dims: self.dims.iter().map(|d| u64::from(*d)).collect(),
             strides,
             tile,
             element_strides: [&[1], self.steps.as_slice(), &[1]].concat(),

@@ -2,15 +2,17 @@
 //!
 //! ```text
 //! one step: the products of 32 bytes of K and the accumulator
-//!   e = the largest exponent among them          (a product's exponent is the sum of its factors', not normalised)
+//!   e = the largest exponent among them          (a product's exponent is the sum of its factors', not normalised; a
+//!                                                 product that is zero has none)
 //!   each is cut towards zero at 2^(e - fraction)  (fraction: 25; 13 for wgmma on 8-bit floats)
 //!   the sum of what is left is exact, then cut to the accumulator's format
 //! ```
-//! Central types: [`Number`], an element taken apart, and [`Unit`], the constants of a data path.
+//! Central types: [`Number`], an element taken apart, and [`Unit`], the constants of a data path. Products that Hopper has
+//! no instruction for are [`assembled`](super::assembled) from others.
 
 use crate::format::{Class, F16, F32, Format, Overflow, Round};
 
-use super::Elem;
+use super::{Elem, assembled};
 
 /// An element ready to multiply: `man * 2^(exp - man_bits)`; `exp` is [`Number::SPECIAL`] for infinities (`man` = ±1) and NaN (0).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Number {
 
 impl Number {
     pub const SPECIAL: i32 = i32::MAX / 4;
+    /// The exponent of zero: below that of every other number or product, and not so low that it makes a special one finite.
+    pub const ZERO: i32 = -100_000;
 
     /// Takes an element's bits apart. A subnormal has the smallest normal exponent and a leading zero.
     pub fn new(format: &Format, bits: u32) -> Number {
@@ -29,7 +33,7 @@ impl Number {
         match u.class {
             Class::Nan => Number { exp: Number::SPECIAL, man: 0 },
             Class::Infinite => Number { exp: Number::SPECIAL, man: sign },
-            Class::Zero => Number { exp: format.min_exp(), man: 0 },
+            Class::Zero => Number { exp: Number::ZERO, man: 0 },
             Class::Finite => Number { exp: u.exp + format.man_bits as i32, man: sign * u.man as i32 },
         }
     }
@@ -42,9 +46,30 @@ pub enum Acc {
     F16,
 }
 
+impl Acc {
+    pub fn format(self) -> &'static Format {
+        match self {
+            Acc::F32 => &F32,
+            Acc::F16 => &F16,
+        }
+    }
+}
+
+/// How the steps of a product follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Along K; the accumulator goes through all of them.
+    Steps,
+    /// See [`assembled::halves`].
+    Halves,
+}
+
 /// The constants of a data path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unit {
+    /// Formats of A and of B.
+    pub formats: [&'static Format; 2],
+    pub path: Path,
     /// Products added in one step.
     pub step: usize,
     /// Fraction bits kept below the largest exponent.
@@ -60,25 +85,55 @@ impl Unit {
     /// The path of `wgmma` on element types `a` and `b`; `None` for integers and f64.
     pub fn wgmma(a: Elem, b: Elem, acc: Acc) -> Option<Unit> {
         let eight = a.bits() == 8;
-        let product_bits = (a.format()?.man_bits + b.format()?.man_bits) as i32;
-        let fraction = if eight { 13 } else { 25 };
+        let formats = [a.format()?, b.format()?];
         (a != Elem::F64).then_some(Unit {
+            formats,
+            path: Path::Steps,
             step: 256 / a.bits() as usize,
-            fraction,
-            product_bits,
+            fraction: if eight { 13 } else { 25 },
+            product_bits: (formats[0].man_bits + formats[1].man_bits) as i32,
             acc,
             result_bits: if eight { 13 } else { 23 },
         })
     }
 
-    /// The path of `mma.sync`: 8-bit floats are widened to f16 first.
+    /// The path of `mma.sync`: that of `wgmma`, but 8-bit floats are widened to f16.
     pub fn mma(a: Elem, b: Elem, acc: Acc) -> Option<Unit> {
         let unit = Unit::wgmma(a, b, acc)?;
-        Some(if a.bits() == 8 { Unit { step: 16, fraction: 25, result_bits: 23, ..unit } } else { unit })
+        if a.bits() != 8 {
+            return Some(unit);
+        }
+        let product_bits = 2 * F16.man_bits as i32;
+        Some(Unit { path: Path::Halves, step: 16, fraction: 25, product_bits, result_bits: 23, ..unit })
+    }
+
+    /// The path of `wmma`: that of `mma.sync`, but two products of k = 4 make one of tf32.
+    pub fn wmma(a: Elem, b: Elem, acc: Acc) -> Option<Unit> {
+        let unit = Unit::mma(a, b, acc)?;
+        Some(if a == Elem::Tf32 { Unit { step: 4, ..unit } } else { unit })
+    }
+
+    /// Elements of A (0) or B (1) as the path takes them.
+    pub fn numbers(&self, operand: usize, bits: &[u32]) -> Vec<Number> {
+        let format = self.formats[operand];
+        bits.iter()
+            .map(|&bits| match self.path {
+                Path::Steps => Number::new(format, bits),
+                Path::Halves => Number::new(&F16, assembled::widen(format, bits)),
+            })
+            .collect()
     }
 
     /// `acc + Σ a[i] * b[i]`, step by step; accumulator and result are bits of [`Unit::acc`].
     pub fn dot(&self, a: &[Number], b: &[Number], acc: u32) -> u32 {
+        match self.path {
+            Path::Steps => self.steps(a, b, acc),
+            Path::Halves => assembled::halves(self, a, b, acc),
+        }
+    }
+
+    /// [`Unit::dot`] along K.
+    pub(super) fn steps(&self, a: &[Number], b: &[Number], acc: u32) -> u32 {
         a.chunks(self.step).zip(b.chunks(self.step)).fold(acc, |acc, (a, b)| self.add(a, b, acc))
     }
 
@@ -98,10 +153,7 @@ impl Unit {
 
     #[inline]
     fn add(&self, a: &[Number], b: &[Number], acc: u32) -> u32 {
-        let format = match self.acc {
-            Acc::F32 => &F32,
-            Acc::F16 => &F16,
-        };
+        let format = self.acc.format();
         let c = Number::new(format, acc);
         let mut top = c.exp;
         for (x, y) in a.iter().zip(b) {

@@ -1,7 +1,8 @@
 //! The matrix product in plain f32, for speed (`--mma fast`).
 //!
-//! Tolerance: the sum of `k` products in another order and rounding than the tensor core's; each result is within
-//! `(k + 2) 2^-23 Σ |a b|` plus `2^-23 |c|` of the exact sum, where no product or sum leaves the range of f32.
+//! Tolerance: the products are exact and their sum is rounded once an addition, so each result is within `k 2^-24 Σ |a b|`
+//! plus `k 2^-24 |c|` of the exact sum (to first order), where no sum leaves the range of f32. The tensor core cuts instead of
+//! rounding: exact results, too, differ from the sum by about as much. f16 accumulators are rounded to f16 once, at the end.
 
 /// `d[i][j] += Σ a[i][k] * b[j][k]`: `a` is m x k, `b` is n x k and `d` is m x n, all row-major.
 pub fn multiply(k: usize, a: &[f32], b: &[f32], d: &mut [f32]) {

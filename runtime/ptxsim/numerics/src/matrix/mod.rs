@@ -3,6 +3,7 @@
 //! | module | subject |
 //! |---|---|
 //! | [`exact`] | the arithmetic of the tensor core, bit for bit |
+//! | [`assembled`] | products that are made of others |
 //! | [`fast`] | plain f32 instead |
 //! | [`fragment`] | which thread holds which element |
 //! | [`shared`] | matrix descriptors and swizzles of shared memory |
@@ -10,6 +11,7 @@
 //!
 //! It knows neither registers nor memory: positions are rows, columns and byte offsets.
 
+pub mod assembled;
 pub mod exact;
 pub mod fast;
 pub mod fragment;

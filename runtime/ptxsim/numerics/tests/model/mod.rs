@@ -2,8 +2,8 @@
 
 use super::recording::matrix::{A_BYTES, Acc, Form};
 use tricot_ptx_numerics::arith;
-use tricot_ptx_numerics::format::{F64, Round};
-use tricot_ptx_numerics::matrix::{Elem, exact, fragment, shared::Descriptor, sparse};
+use tricot_ptx_numerics::format::{self, F64, Overflow, Round};
+use tricot_ptx_numerics::matrix::{Elem, assembled, exact, fragment, shared::Descriptor, sparse};
 
 /// An operand as rows (of M or N) of elements along K.
 type Matrix = Vec<Vec<u64>>;
@@ -78,38 +78,49 @@ fn partners(form: &Form, row: u32, meta: &[u32], b: &[u64]) -> Vec<u64> {
 
 /// `mma.m8n8k4` on f16, by the formulas of PTX ISA 9.7.14.5.1.
 fn quads(form: &Form, words: &[Vec<u32>]) -> Vec<u32> {
-    let format = Elem::F16.format().expect("a float");
-    let nd = form.d_words() as usize;
+    let nc = form.c_words() as usize;
     let half = |lane: usize, first: usize, i: usize| words[lane][first + i / 2] >> (16 * (i % 2)) & 0xffff;
-    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
-    let unit = exact::Unit::mma(Elem::F16, Elem::F16, acc).expect("a float path");
     // The lane that holds row or column `own`, or k `own % 4` of the low or the high half.
     let lane = |quad: usize, own: usize| 4 * quad + own % 4 + own / 4 * 16;
     let a = |quad, row: usize, k: usize| match form.trans_a {
-        true => half(lane(quad, k + row / 4 * 4), nd, row % 4),
-        false => half(lane(quad, row), nd, k),
+        true => half(lane(quad, k + row / 4 * 4), nc, row % 4),
+        false => half(lane(quad, row), nc, k),
     };
     let b = |quad, k: usize, column: usize| match form.trans_b {
-        true => half(lane(quad, k + column / 4 * 4), nd + 2, column % 4),
-        false => half(lane(quad, column), nd + 2, k),
+        true => half(lane(quad, k + column / 4 * 4), nc + 2, column % 4),
+        false => half(lane(quad, column), nc + 2, k),
     };
-    let dot = |quad: usize, row: usize, column: usize, c: u32| {
-        let numbers = |f: &dyn Fn(usize) -> u32| (0..4).map(|k| exact::Number::new(format, f(k))).collect::<Vec<_>>();
-        unit.dot(&numbers(&|k| a(quad, row, k)), &numbers(&|k| b(quad, k, column)), c)
+    // Row and column of element `i` of a lane's accumulators.
+    let place = |acc: Acc, lane: usize, i: usize| match acc {
+        Acc::F16 => (lane % 4 + lane / 16 * 4, i),
+        _ => ((lane & 1) + (i & 2) + lane / 16 * 4, (i & 4) + (lane & 2) + i % 2),
     };
-    let mut out = vec![];
-    for (t, words) in words.iter().enumerate() {
-        let (quad, up) = (t % 16 / 4, t / 16 * 4);
-        for (w, &c) in words[..nd].iter().enumerate() {
-            out.push(if form.d == Acc::F16 {
-                let one = |e: usize| dot(quad, t % 4 + up, 2 * w + e, c >> (16 * e) & 0xffff);
-                one(0) | one(1) << 16
-            } else {
-                dot(quad, t % 2 + (w & 2) + up, (w & 4) + (t & 2) + w % 2, c)
-            });
+    let c = |quad: usize, at: (usize, usize)| {
+        let holders = (4 * quad..4 * quad + 4).chain(16 + 4 * quad..20 + 4 * quad);
+        let (lane, i) = holders
+            .flat_map(|lane| (0..8).map(move |i| (lane, i)))
+            .find(|(lane, i)| place(form.c, *lane, *i) == at)
+            .expect("a place for each element");
+        match (form.c, form.d) {
+            (Acc::F16, Acc::F16) => half(lane, 0, i),
+            (Acc::F16, _) => (format::F16.to_f64(u64::from(half(lane, 0, i))) as f32).to_bits(),
+            _ => words[lane][i],
         }
-    }
-    out
+    };
+    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
+    let one = |lane: usize, i: usize| {
+        let (quad, at) = (lane % 16 / 4, place(form.d, lane, i));
+        let along = |f: &dyn Fn(usize) -> u32| std::array::from_fn(f);
+        assembled::fused(acc, along(&|k| a(quad, at.0, k)), along(&|k| b(quad, k, at.1)), c(quad, at))
+    };
+    let word = |lane: usize, w: usize| match form.d {
+        Acc::F16 => one(lane, 2 * w) | one(lane, 2 * w + 1) << 16,
+        _ => one(lane, w),
+    };
+    (0..32)
+        .flat_map(|lane| (0..form.d_words() as usize).map(move |w| (lane, w)))
+        .map(|(lane, w)| word(lane, w))
+        .collect()
 }
 
 /// The words that the threads of a trial store.
@@ -119,7 +130,7 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
     if form.quads() {
         return quads(form, &words);
     }
-    let (nd, na, nb) = (form.d_words() as usize, form.a_words() as usize, form.b_words() as usize);
+    let (nc, na, nb) = (form.c_words() as usize, form.a_words() as usize, form.b_words() as usize);
     let part = |from: usize, count: usize| words.iter().map(|w| &w[from..from + count]).collect::<Vec<_>>();
     let stored = form.k / (1 + u32::from(form.sparse));
     let (bits, rows) = (form.a.bits(), if form.m == 8 { 8 } else { 16 });
@@ -129,7 +140,7 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
     } else if form.wgmma && !form.a_regs {
         from_image(&image, Descriptor::decode(form.desc_a), form.m, stored, bits, form.trans_a)
     } else {
-        from_words(form.m, stored, bits, &part(nd, na), |t, i| fragment::a(t, i, per, rows))
+        from_words(form.m, stored, bits, &part(nc, na), |t, i| fragment::a(t, i, per, rows))
     };
     let b = if form.wmma {
         from_lines(&image[A_BYTES as usize..], form.n, form.k, bits, form.trans_b)
@@ -137,15 +148,21 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
         let desc = Descriptor::decode(form.desc_b + u64::from(A_BYTES >> 4));
         from_image(&image, desc, form.n, form.k, bits, form.trans_b)
     } else {
-        from_words(form.n, form.k, bits, &part(nd + na, nb), |t, i| {
+        from_words(form.n, form.k, bits, &part(nc + na, nb), |t, i| {
             let (k, column) = fragment::b(t, i, per);
             (column, k)
         })
     };
     let meta: Vec<u32> = words.iter().map(|w| w[w.len() - 1]).collect();
 
-    let acc = if form.d == Acc::F16 { exact::Acc::F16 } else { exact::Acc::F32 };
-    let make = if form.wgmma { exact::Unit::wgmma } else { exact::Unit::mma };
+    // Sums are f16 only where both C and D are.
+    let half = form.d == Acc::F16 && form.c == Acc::F16;
+    let acc = if half { exact::Acc::F16 } else { exact::Acc::F32 };
+    let make = match (form.wgmma, form.wmma) {
+        (true, _) => exact::Unit::wgmma,
+        (_, true) => exact::Unit::wmma,
+        _ => exact::Unit::mma,
+    };
     let unit = make(elem(form.a), elem(form.b), acc);
     let result = |row: u32, column: u32, c: u64| -> u64 {
         let c = if form.scale_d { c } else { 0 };
@@ -179,42 +196,48 @@ pub fn trial(form: &Form, trial: u32) -> Vec<u32> {
                 u64::from(sum as u32)
             }
             Acc::F32 | Acc::F16 => {
-                let numbers = |e: Elem, v: &[u64], negate: bool| -> Vec<exact::Number> {
-                    let format = e.format().expect("a float");
-                    let number = |&bits: &u64| {
-                        let n = exact::Number::new(format, bits as u32);
-                        exact::Number { man: if negate { -n.man } else { n.man }, ..n }
-                    };
-                    v.iter().map(number).collect()
+                let unit = unit.as_ref().expect("a float path");
+                let numbers = |operand: usize, v: &[u64], negate: bool| -> Vec<exact::Number> {
+                    let bits: Vec<u32> = v.iter().map(|bits| *bits as u32).collect();
+                    let sign = if negate { -1 } else { 1 };
+                    let numbers = unit.numbers(operand, &bits).into_iter();
+                    numbers.map(|n| exact::Number { man: sign * n.man, ..n }).collect()
                 };
-                let (x, y) = (numbers(elem(form.a), x, form.negate_a), numbers(elem(form.b), &y, form.negate_b));
-                u64::from(unit.as_ref().expect("a float path").dot(&x, &y, c as u32))
+                let (x, y) = (numbers(0, x, form.negate_a), numbers(1, &y, form.negate_b));
+                u64::from(unit.dot(&x, &y, c as u32))
             }
         }
     };
+    let lane_of = |thread: u32, i: u32| {
+        // C and D of wmma lie row after row.
+        let linear = thread * (form.m * form.n / 32) + i;
+        if form.wmma { (linear / form.n, linear % form.n) } else { fragment::d(thread, i, rows) }
+    };
+    // Element `i` of a thread's accumulators in its words.
+    let element = |words: &[u32], acc: Acc, i: u32| -> u64 {
+        let i = i as usize;
+        match acc {
+            Acc::F64 => u64::from(words[2 * i]) | u64::from(words[2 * i + 1]) << 32,
+            Acc::F16 => u64::from(words[i / 2] >> (16 * (i % 2)) & 0xffff),
+            Acc::F32 | Acc::S32 => u64::from(words[i]),
+        }
+    };
+    let widen = |bits: u64| u64::from((format::F16.to_f64(bits) as f32).to_bits());
+    let narrow = |bits: u64| format::F16.from(&format::F32.unpack(bits), Round::Near, Overflow::Ieee);
     let mut out = vec![];
     for (thread, words) in words.iter().enumerate() {
-        let d = |i: u32, c: u64| {
-            let (row, column) = if form.wmma {
-                // C and D of wmma lie row after row.
-                let linear = thread as u32 * (form.m * form.n / 32) + i;
-                (linear / form.n, linear % form.n)
-            } else {
-                fragment::d(thread as u32, i, rows)
-            };
-            result(row, column, c)
+        let d = |i: u32| {
+            let (row, column) = lane_of(thread as u32, i);
+            let c = element(words, form.c, i);
+            let sum = result(row, column, if form.c == Acc::F16 && !half { widen(c) } else { c });
+            if form.d == Acc::F16 && !half { narrow(sum) } else { sum }
         };
-        for (i, &c) in words[..nd].iter().enumerate() {
-            let i = i as u32;
-            match form.d {
-                Acc::F32 | Acc::S32 => out.push(d(i, u64::from(c)) as u32),
-                Acc::F16 => out.push((d(2 * i, u64::from(c & 0xffff)) | d(2 * i + 1, u64::from(c >> 16)) << 16) as u32),
-                Acc::F64 if i.is_multiple_of(2) => {
-                    let v = d(i / 2, u64::from(c) | u64::from(words[i as usize + 1]) << 32);
-                    out.extend([v as u32, (v >> 32) as u32]);
-                }
-                Acc::F64 => {}
-            }
+        for i in 0..form.d_words() {
+            out.push(match form.d {
+                Acc::F32 | Acc::S32 => d(i) as u32,
+                Acc::F16 => (d(2 * i) | d(2 * i + 1) << 16) as u32,
+                Acc::F64 => (d(i / 2) >> (32 * (i % 2))) as u32,
+            });
         }
     }
     out

@@ -1,24 +1,15 @@
-//! Tensor maps: the driver's limits, an encoding of our own, and which element of a box lies where.
+//! `cuTensorMapEncodeTiled` (CUDA driver API, "Tensor Map Object Management"): its arguments and the driver's limits.
 //!
-//! Central type: [`TensorMap`], the arguments of `cuTensorMapEncodeTiled`. It does not know memory: it yields addresses.
-//! Interleaved layouts and im2col are accepted or refused as the driver does but have no addresses yet: [`TensorMap::rows`]
-//! returns an error for them.
-
-mod rows;
-
-pub use rows::Row;
+//! Central type: [`Tiled`]. The limits were recorded on hardware (`recordings/maps.out`).
 
 /// `CUDA_SUCCESS` and `CUDA_ERROR_INVALID_VALUE`.
 pub const SUCCESS: u32 = 0;
 pub const INVALID_VALUE: u32 = 1;
 
-/// First bytes of an encoding; maps encoded by a driver do not have them.
-const MAGIC: u32 = 0x504d_5854;
-
 /// The arguments of `cuTensorMapEncodeTiled` (CUDA driver API, "Tensor Map Object Management"). Enumerations are the
 /// driver's numbers; entries from `rank` on are unused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct TensorMap {
+pub struct Tiled {
     /// 0 u8, 1 u16, 2 u32, 3 s32, 4 u64, 5 s64, 6 f16, 7 f32, 8 f64, 9 bf16, 10 f32.ftz, 11 tf32, 12 tf32.ftz
     pub data_type: u32,
     pub rank: u32,
@@ -41,19 +32,16 @@ pub struct TensorMap {
     pub fill: u32,
 }
 
+/// A field beyond its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    #[error("the 128 bytes are not a tensor map of this simulator; encode it with the simulated device's encode call")]
-    Foreign,
-    #[error("tensor map field {field}: {value} is beyond the limit ({limit})")]
-    Limit { field: &'static str, value: u64, limit: &'static str },
-    #[error("tensor maps with interleave {0} have no simulated addresses; use interleave none")]
-    Interleaved(u32),
-    #[error("{0} coordinates for a tensor map of rank {1}")]
-    Coordinates(usize, u32),
+#[error("{field} {value} of a tensor map: possible is {limit}")]
+pub struct Limit {
+    pub field: &'static str,
+    pub value: u64,
+    pub limit: &'static str,
 }
 
-impl TensorMap {
+impl Tiled {
     /// Bytes of an element, or `None` for a type that sm_90 lacks.
     pub fn element_bytes(&self) -> Option<u32> {
         Some(match self.data_type {
@@ -66,8 +54,8 @@ impl TensorMap {
     }
 
     /// The limits of the driver; the error names the first field that breaks one.
-    pub fn check(&self) -> Result<(), Error> {
-        let refuse = |field, value: u64, limit| Err(Error::Limit { field, value, limit });
+    pub fn check(&self) -> Result<(), Limit> {
+        let refuse = |field, value: u64, limit| Err(Limit { field, value, limit });
         let Some(bytes) = self.element_bytes() else {
             return refuse("data type", self.data_type.into(), "0 to 12");
         };
@@ -114,9 +102,7 @@ impl TensorMap {
         if !interleaved && self.swizzle != 0 && inner > 16 << self.swizzle {
             return refuse("box", inner.into(), "an inner extent within the swizzle");
         }
-        if self.interleave == 2 && self.swizzle != 1 {
-            return refuse("swizzle", self.swizzle.into(), "32 bytes with 32-byte interleave");
-        }
+        // With 32-byte interleave the driver's manual asks for the 32-byte swizzle; the driver takes any.
         if self.l2 > 3 {
             return refuse("L2 promotion", self.l2.into(), "0 to 3");
         }
@@ -129,53 +115,5 @@ impl TensorMap {
     /// The driver's return code for these arguments.
     pub fn code(&self) -> u32 {
         if self.check().is_ok() { SUCCESS } else { INVALID_VALUE }
-    }
-
-    /// The 128 bytes of the map; fields lie at fixed offsets so that `tensormap.replace` can change one.
-    ///
-    /// ```text
-    /// 0 magic | 4 type | 5 rank | 6 interleave | 7 swizzle | 8 address | 16 fill | 17 L2 | 24 dims - 1 (5 x u32)
-    /// 48 strides (4 x u64) | 80 boxes - 1 (5 x u8) | 88 steps - 1 (5 x u8)
-    /// ```
-    pub fn encode(&self) -> [u8; 128] {
-        let mut out = [0; 128];
-        let mut put = |at: usize, bytes: &[u8]| out[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, &MAGIC.to_le_bytes());
-        put(4, &[self.data_type, self.rank, self.interleave, self.swizzle].map(|v| v as u8));
-        put(8, &self.address.to_le_bytes());
-        put(16, &[self.fill as u8, self.l2 as u8]);
-        for i in 0..5 {
-            put(24 + 4 * i, &(self.dims[i].wrapping_sub(1) as u32).to_le_bytes());
-            put(80 + i, &[self.boxes[i].wrapping_sub(1) as u8]);
-            put(88 + i, &[self.steps[i].wrapping_sub(1) as u8]);
-        }
-        for i in 0..4 {
-            put(48 + 8 * i, &self.strides[i].to_le_bytes());
-        }
-        out
-    }
-
-    /// The map that 128 bytes spell.
-    pub fn decode(bytes: &[u8; 128]) -> Result<TensorMap, Error> {
-        let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        let double = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
-        if word(0) != MAGIC {
-            return Err(Error::Foreign);
-        }
-        let map = TensorMap {
-            data_type: bytes[4].into(),
-            rank: bytes[5].into(),
-            interleave: bytes[6].into(),
-            swizzle: bytes[7].into(),
-            address: double(8),
-            fill: bytes[16].into(),
-            l2: bytes[17].into(),
-            dims: std::array::from_fn(|i| u64::from(word(24 + 4 * i)) + 1),
-            strides: std::array::from_fn(|i| double(48 + 8 * i)),
-            boxes: std::array::from_fn(|i| u32::from(bytes[80 + i]) + 1),
-            steps: std::array::from_fn(|i| u32::from(bytes[88 + i]) + 1),
-        };
-        map.check()?;
-        Ok(map)
     }
 }
