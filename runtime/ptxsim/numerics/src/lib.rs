@@ -6,6 +6,7 @@
 //! | [`arith`] | correctly rounded arithmetic in any format and mode |
 //! | [`convert`] | `cvt` between any two types |
 //! | [`minmax`] | `min` and `max` of floats |
+//! | [`nan`] | which NaN an operation returns |
 //! | [`integer`] | integer and bit-field instructions that hosts lack |
 //! | [`matrix`] | the matrix unit: arithmetic, fragments, descriptors, metadata |
 //! | [`tensor_map`] | tensor maps: limits, encoding, addresses of a box |
@@ -18,4 +19,5 @@ pub mod format;
 pub mod integer;
 pub mod matrix;
 pub mod minmax;
+pub mod nan;
 pub mod tensor_map;
