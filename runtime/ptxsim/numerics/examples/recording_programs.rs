@@ -75,8 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         patterns.len()
     );
     let timings = json!({ "threads": 32 * timings::WARPS, "buffer": timings::Pattern::buffer(), "patterns": patterns });
-    let programs =
-        json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases, "timings": timings });
+    let programs = json!({ "sets": scalar::SETS, "scalar": rows, "matrix": forms, "maps": cases, "timings": timings });
     fs::write(directory.join("programs.json"), serde_json::to_string(&programs)?)?;
     Ok(())
 }
