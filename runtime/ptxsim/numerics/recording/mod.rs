@@ -8,6 +8,7 @@ pub mod forms;
 pub mod inputs;
 pub mod maps;
 pub mod matrix;
+pub mod outputs;
 pub mod scalar;
 pub mod timings;
 

@@ -3,6 +3,7 @@
 //! No central type: functions on bits. The common `.rn` forms of f32 have faster paths in the callers.
 
 use crate::format::{Class, Format, Overflow, Round, Unpacked};
+use crate::nan;
 
 /// A finite number wide enough for a product; the lowest bit may be sticky.
 #[derive(Clone, Copy)]
@@ -46,15 +47,21 @@ fn zero_sign(a: bool, b: bool, mode: Round) -> bool {
     if a == b { a } else { mode == Round::Down }
 }
 
-fn add_unpacked(f: &Format, a: &Unpacked, b: &Unpacked, mode: Round) -> u64 {
+/// A sum, or `None` for NaN.
+fn add_unpacked(f: &Format, a: &Unpacked, b: &Unpacked, mode: Round) -> Option<u64> {
     let (wa, wb) = (finite(a), finite(b));
     add_wide(f, (a, wa), (b, wb), mode)
 }
 
-fn add_wide(f: &Format, (a, wa): (&Unpacked, Option<Wide>), (b, wb): (&Unpacked, Option<Wide>), mode: Round) -> u64 {
-    match (a.class, b.class) {
-        (Class::Nan, _) | (_, Class::Nan) => f.nan,
-        (Class::Infinite, Class::Infinite) if a.negative != b.negative => f.nan,
+fn add_wide(
+    f: &Format,
+    (a, wa): (&Unpacked, Option<Wide>),
+    (b, wb): (&Unpacked, Option<Wide>),
+    mode: Round,
+) -> Option<u64> {
+    Some(match (a.class, b.class) {
+        (Class::Nan, _) | (_, Class::Nan) => return None,
+        (Class::Infinite, Class::Infinite) if a.negative != b.negative => return None,
         (Class::Infinite, _) => f.infinity(a.negative),
         (_, Class::Infinite) => f.infinity(b.negative),
         _ => match (wa, wb) {
@@ -65,19 +72,20 @@ fn add_wide(f: &Format, (a, wa): (&Unpacked, Option<Wide>), (b, wb): (&Unpacked,
             (Some(x), None) | (None, Some(x)) => f.round(x.negative, x.man, x.exp, mode, Overflow::Ieee),
             (None, None) => f.zero(zero_sign(a.negative, b.negative, mode)),
         },
-    }
+    })
 }
 
 /// `a + b`.
 pub fn add(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
-    add_unpacked(f, &f.unpack(a), &f.unpack(b), mode)
+    add_unpacked(f, &f.unpack(a), &f.unpack(b), mode).unwrap_or_else(|| nan::result(f, &[b, a]))
 }
 
 /// `a - b`.
 pub fn sub(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
     let mut y = f.unpack(b);
     y.negative = !y.negative;
-    add_unpacked(f, &f.unpack(a), &y, mode)
+    // A NaN is not negated.
+    add_unpacked(f, &f.unpack(a), &y, mode).unwrap_or_else(|| nan::result(f, &[b, a]))
 }
 
 /// The class, sign and exact value of a product.
@@ -97,6 +105,7 @@ fn product(a: &Unpacked, b: &Unpacked) -> (Unpacked, Option<Wide>) {
 /// `a * b`.
 pub fn mul(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
     match product(&f.unpack(a), &f.unpack(b)) {
+        (p, None) if p.class == Class::Nan => nan::result(f, &[b, a]),
         (p, None) => f.from(&p, mode, Overflow::Ieee),
         (_, Some(w)) => f.round(w.negative, w.man, w.exp, mode, Overflow::Ieee),
     }
@@ -105,24 +114,24 @@ pub fn mul(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
 /// `a * b + c`, rounded once.
 pub fn fma(f: &Format, a: u64, b: u64, c: u64, mode: Round) -> u64 {
     let (p, wide) = product(&f.unpack(a), &f.unpack(b));
-    let c = f.unpack(c);
-    add_wide(f, (&p, wide), (&c, finite(&c)), mode)
+    let z = f.unpack(c);
+    add_wide(f, (&p, wide), (&z, finite(&z)), mode).unwrap_or_else(|| nan::result(f, &[b, c, a]))
 }
 
 /// `a / b`.
 pub fn div(f: &Format, a: u64, b: u64, mode: Round) -> u64 {
-    let (a, b) = (f.unpack(a), f.unpack(b));
-    let negative = a.negative != b.negative;
-    match (a.class, b.class) {
-        (Class::Nan, _) | (_, Class::Nan) => f.nan,
-        (Class::Infinite, Class::Infinite) | (Class::Zero, Class::Zero) => f.nan,
+    let (x, y) = (f.unpack(a), f.unpack(b));
+    let negative = x.negative != y.negative;
+    match (x.class, y.class) {
+        (Class::Nan, _) | (_, Class::Nan) => nan::result(f, &[a, b]),
+        (Class::Infinite, Class::Infinite) | (Class::Zero, Class::Zero) => nan::result(f, &[]),
         (Class::Infinite, _) | (_, Class::Zero) => f.infinity(negative),
         (Class::Zero, _) | (_, Class::Infinite) => f.zero(negative),
         _ => {
-            let up = a.man.leading_zeros() + 63;
-            let (top, bottom) = (u128::from(a.man) << up, u128::from(b.man));
+            let up = x.man.leading_zeros() + 63;
+            let (top, bottom) = (u128::from(x.man) << up, u128::from(y.man));
             let man = (top / bottom) << 1 | u128::from(top % bottom != 0);
-            f.round(negative, man, a.exp - up as i32 - b.exp - 1, mode, Overflow::Ieee)
+            f.round(negative, man, x.exp - up as i32 - y.exp - 1, mode, Overflow::Ieee)
         }
     }
 }
@@ -134,19 +143,29 @@ pub fn rcp(f: &Format, a: u64, mode: Round) -> u64 {
 
 /// The square root.
 pub fn sqrt(f: &Format, a: u64, mode: Round) -> u64 {
-    let a = f.unpack(a);
-    match a.class {
-        Class::Nan => f.nan,
-        Class::Zero => f.zero(a.negative),
-        _ if a.negative => f.nan,
+    let x = f.unpack(a);
+    match x.class {
+        Class::Nan => nan::result(f, &[a]),
+        Class::Zero => f.zero(x.negative),
+        _ if x.negative => nan::result(f, &[]),
         Class::Infinite => f.infinity(false),
         Class::Finite => {
-            let mut up = a.man.leading_zeros() + 62;
-            up += u32::from((a.exp - up as i32) % 2 != 0);
-            let square = u128::from(a.man) << up;
+            let mut up = x.man.leading_zeros() + 62;
+            up += u32::from((x.exp - up as i32) % 2 != 0);
+            let square = u128::from(x.man) << up;
             let root = square.isqrt();
             let man = root << 1 | u128::from(root * root != square);
-            f.round(false, man, (a.exp - up as i32) / 2 - 1, mode, Overflow::Ieee)
+            f.round(false, man, (x.exp - up as i32) / 2 - 1, mode, Overflow::Ieee)
         }
     }
+}
+
+/// The absolute value. The ISA leaves that of a NaN open: it is what arithmetic makes of it.
+pub fn abs(f: &Format, a: u64) -> u64 {
+    if f.is_nan(a) { nan::result(f, &[a]) } else { a & !f.zero(true) }
+}
+
+/// `-a`; of a NaN what `abs` gives.
+pub fn neg(f: &Format, a: u64) -> u64 {
+    if f.is_nan(a) { nan::result(f, &[a]) } else { a ^ f.zero(true) }
 }

@@ -3,6 +3,7 @@
 //! Central types: [`Type`] and [`Convert`]. Packed forms convert each half by the same function.
 
 use crate::format::{BF16, Class, E4M3, E5M2, F16, F32, F64, Format, Overflow, Round, TF32, Unpacked};
+use crate::nan;
 
 /// The type of a source or destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,14 +92,15 @@ impl Convert {
                 Unpacked { class, negative: value < 0, exp: 0, man: value.unsigned_abs() as u64 }
             }
             Type::Float(f) => {
-                // `.ftz` is about f32 only.
-                let bits = if self.ftz && *f == F32 { f.flush(bits) } else { bits };
-                f.unpack(bits)
+                // `.ftz` is about f32 only. Where f16 is made of it the ISA has subnormals flushed, but ptxas drops the `.ftz`.
+                let flushed = self.ftz && *f == F32 && self.to != Type::Float(&F16);
+                f.unpack(if flushed { f.flush(bits) } else { bits })
             }
         };
-        match self.to {
-            Type::Int { bits: width, signed } => self.int(&value, width, signed),
-            Type::Float(f) => self.float(value, f),
+        match (self.to, self.from) {
+            (Type::Int { bits: width, signed }, _) => self.int(&value, width, signed),
+            (Type::Float(to), Type::Float(from)) if value.class == Class::Nan => self.nan(from, to, bits),
+            (Type::Float(f), _) => self.float(value, f),
         }
     }
 
@@ -107,10 +109,8 @@ impl Convert {
         let result = match value.class {
             Class::Zero => 0,
             // NaN gives 0, or the top bit where the source or the result has 64 bits.
-            Class::Nan => {
-                let wide = width == 64 || matches!(self.from, Type::Float(f) if *f == F64);
-                return if wide && width >= 32 { 1 << (width - 1) } else { 0 };
-            }
+            Class::Nan if width == 64 || self.from == Type::Float(&F64) => -(1 << (width - 1)),
+            Class::Nan => 0,
             Class::Infinite => {
                 if value.negative {
                     low
@@ -123,6 +123,20 @@ impl Convert {
         extend(result, width, signed)
     }
 
+    /// The float for the NaN `bits`.
+    fn nan(&self, from: &Format, to: &Format, bits: u64) -> u64 {
+        match self.round {
+            _ if self.sat => 0,
+            // `.rna` is a sequence of integer instructions. The ISA wants a NaN, but the low bits are cut off even if that
+            // leaves infinity, and `.satfinite` subtracts one as from infinity, which it makes the largest number.
+            Round::NearAway => (bits >> to.low).wrapping_sub(self.finite.into()) << to.low,
+            // The subnormals of an f32 that becomes f64 are flushed by arithmetic, which leaves one NaN.
+            _ if self.ftz && *to == F64 => nan::converted(from, to, from.nan),
+            _ => nan::converted(from, to, bits),
+        }
+    }
+
+    /// The float for a value that is not NaN.
     fn float(&self, mut value: Unpacked, f: &Format) -> u64 {
         if self.whole && value.class == Class::Finite && value.exp < 0 {
             let n = whole(&value, self.round);
@@ -138,7 +152,7 @@ impl Convert {
         if self.ftz && *f == F32 {
             out = f.flush(out);
         }
-        if self.relu && value.class != Class::Nan && value.negative {
+        if self.relu && value.negative {
             out = f.zero(false);
         }
         if self.sat { saturate(f, out) } else { out }

@@ -40,13 +40,13 @@ pub struct Format {
     pub low: u32,
     /// The all-ones exponent holds infinities and NaNs; otherwise only the all-ones pattern is NaN.
     pub infinite: bool,
-    /// The NaN that instructions return.
+    /// The NaN of an invalid operation, and of every NaN but those of f64 (see [`crate::nan`]).
     pub nan: u64,
 }
 
-pub const F64: Format = Format { exp_bits: 11, man_bits: 52, low: 0, infinite: true, nan: 0x7ff8_0000_0000_0000 };
+pub const F64: Format = Format { exp_bits: 11, man_bits: 52, low: 0, infinite: true, nan: 0xfff8_0000_0000_0000 };
 pub const F32: Format = Format { exp_bits: 8, man_bits: 23, low: 0, infinite: true, nan: 0x7fff_ffff };
-pub const TF32: Format = Format { exp_bits: 8, man_bits: 10, low: 13, infinite: true, nan: 0x7fff_ffff };
+pub const TF32: Format = Format { exp_bits: 8, man_bits: 10, low: 13, infinite: true, nan: 0x7fff_e000 };
 pub const BF16: Format = Format { exp_bits: 8, man_bits: 7, low: 0, infinite: true, nan: 0x7fff };
 pub const F16: Format = Format { exp_bits: 5, man_bits: 10, low: 0, infinite: true, nan: 0x7fff };
 pub const E5M2: Format = Format { exp_bits: 5, man_bits: 2, low: 0, infinite: true, nan: 0x7f };

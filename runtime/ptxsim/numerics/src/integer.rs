@@ -46,9 +46,15 @@ pub fn shf(left: bool, wrap: bool, a: u32, b: u32, c: u32) -> u32 {
     if left { (both << n >> 32) as u32 } else { (both >> n) as u32 }
 }
 
+/// Position and length of a bit field. The ISA takes the low 8 bits of both; the sequences of shifts that ptxas makes for
+/// 64 bits take all of them.
+fn field(width: u32, pos: u32, len: u32) -> (u32, u32) {
+    if width == 64 { (pos.min(64), len.min(64)) } else { (pos & 255, len & 255) }
+}
+
 /// `bfe`: `len` bits of the `width`-bit `a` from bit `pos`, sign-extended if `signed`.
 pub fn bfe(width: u32, signed: bool, a: u64, pos: u32, len: u32) -> u64 {
-    let (pos, len) = (pos & 255, len & 255);
+    let (pos, len) = field(width, pos, len);
     let mask = u64::MAX >> (64 - width);
     let bit = |i: u32| a >> i & 1;
     let sign = if !signed || len == 0 { 0 } else { bit((pos + len - 1).min(width - 1)) };
@@ -62,7 +68,7 @@ pub fn bfe(width: u32, signed: bool, a: u64, pos: u32, len: u32) -> u64 {
 
 /// `bfi`: the low `len` bits of `a` over bits `pos`.. of `b`.
 pub fn bfi(width: u32, a: u64, b: u64, pos: u32, len: u32) -> u64 {
-    let (pos, len) = (pos & 255, len & 255);
+    let (pos, len) = field(width, pos, len);
     if pos >= width || len == 0 {
         return b;
     }

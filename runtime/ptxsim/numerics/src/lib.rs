@@ -6,6 +6,7 @@
 //! | [`arith`] | correctly rounded arithmetic in any format and mode |
 //! | [`convert`] | `cvt` between any two types |
 //! | [`minmax`] | `min` and `max` of floats |
+//! | [`nan`] | which NaN an operation returns |
 //! | [`integer`] | integer and bit-field instructions that hosts lack |
 //! | [`matrix`] | the matrix unit: arithmetic, fragments, descriptors, metadata |
 //!
@@ -17,3 +18,4 @@ pub mod format;
 pub mod integer;
 pub mod matrix;
 pub mod minmax;
+pub mod nan;

@@ -3,6 +3,7 @@
 //! No central type: one function on bits of any [`Format`].
 
 use crate::format::Format;
+use crate::nan::result;
 
 /// Which of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +17,8 @@ pub enum Pick {
 pub fn select(f: &Format, pick: Pick, nan: bool, xorsign_abs: bool, a: u64, b: u64) -> u64 {
     let sign = f.zero(true);
     match (f.is_nan(a), f.is_nan(b)) {
-        (true, true) => return f.nan,
-        (true, false) | (false, true) if nan => return f.nan,
+        (true, true) => return result(f, &[b, a]),
+        (true, false) | (false, true) if nan => return result(f, &[b, a]),
         _ => {}
     }
     let (x, y) = if xorsign_abs { (a & !sign, b & !sign) } else { (a, b) };
@@ -28,6 +29,6 @@ pub fn select(f: &Format, pick: Pick, nan: bool, xorsign_abs: bool, a: u64, b: u
         (_, true) => true,
         _ => (key(x) < key(y)) == (pick == Pick::Min),
     };
-    let result = if first { x } else { y };
-    if xorsign_abs { result & !sign | (a ^ b) & sign } else { result }
+    let picked = if first { x } else { y };
+    if xorsign_abs { picked & !sign | (a ^ b) & sign } else { picked }
 }

@@ -1,4 +1,4 @@
-//! Replays the matrix recording of an H200, bit for bit.
+//! Replays the matrix recording of an H100 80GB (sm_90), bit for bit.
 
 #[path = "../recording/mod.rs"]
 mod recording;

@@ -1,32 +1,27 @@
-//! Replays the scalar recording of an H200: bit for bit, or inside the ISA's error for approximations.
+//! Replays the scalar recording of an H100 80GB (sm_90; driver 580.159, ptxas 13.0): bit for bit, or inside the ISA's error for
+//! approximations.
 
 #[path = "../recording/mod.rs"]
 mod recording;
 
 mod evaluate;
 
-use std::{fs, path::PathBuf};
+use std::fs;
 
 use evaluate::{Expect, evaluate};
+use recording::outputs;
 use recording::scalar::{SETS, rows};
 
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../recordings");
+
 #[test]
-#[ignore = "needs scalar.out, which record.py makes on a GPU"]
 fn scalar_outputs_are_those_of_the_hardware() {
-    let folder = std::env::var_os("PTX_RECORDING")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
-    let recorded =
-        fs::read(folder.join("scalar.out")).expect("scalar.out: see record.py for the command that makes it");
-    let (mut at, mut failures) = (0, vec![]);
     let rows = rows();
-    for (number, row) in rows.iter().enumerate() {
-        let bytes = row.bits as usize / 8;
+    let recorded = outputs::scalar(&outputs::folder(RECORDINGS), &rows);
+    let mut failures = vec![];
+    for (number, (row, recorded)) in rows.iter().zip(recorded).enumerate() {
         let (mut wrong, mut first) = (0, String::new());
-        for set in 0..SETS {
-            let mut word = [0; 8];
-            word[..bytes].copy_from_slice(&recorded[at..at + bytes]);
-            at += bytes;
-            let theirs = u64::from_le_bytes(word);
+        for (set, theirs) in recorded.into_iter().enumerate() {
             let inputs: Vec<u64> = (0..row.operands.len()).map(|k| row.input(set, k)).collect();
             let ours = evaluate(&row.opcode, &inputs).unwrap_or(Expect::Unknown);
             if !ours.admits(theirs, row.bits) {
@@ -40,8 +35,25 @@ fn scalar_outputs_are_those_of_the_hardware() {
             failures.push(format!("s{number} {}: {wrong} of {SETS}; {first}", row.opcode));
         }
     }
-    assert_eq!(at, recorded.len(), "the recording and the rows differ in length");
     assert!(failures.is_empty(), "{} of {} rows differ:\n{}", failures.len(), rows.len(), failures.join("\n"));
+}
+
+/// A row that is added or moved must be recorded before the tests pass again.
+#[test]
+fn every_row_is_recorded() {
+    let folder = outputs::folder(RECORDINGS);
+    let text = fs::read_to_string(folder.join("recording.json")).expect("recording.json");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("recording.json is JSON");
+    let recorded: Vec<&str> =
+        json["scalar"].as_array().expect("a list of opcodes").iter().filter_map(|name| name.as_str()).collect();
+    let rows = rows();
+    let opcodes: Vec<&str> = rows.iter().map(|row| row.opcode.as_str()).collect();
+    assert_eq!(recorded.len(), opcodes.len(), "rows recorded, and rows");
+    for (number, (recorded, opcode)) in recorded.iter().zip(&opcodes).enumerate() {
+        assert_eq!(recorded, opcode, "row {number}");
+    }
+    // Panics where the lengths differ.
+    outputs::scalar(&folder, &rows);
 }
 
 /// Every row of the recording has a model, so that none passes by being skipped.

@@ -184,17 +184,17 @@ pub(super) static ROWS: &[Row] = &[
         let (x, y) = (bf16(a), bf16(b));
         x.is_nan() || y.is_nan()
     }),
-    // `testp` looks at one operand, which stands in both places.
+    // `testp` looks at one operand, which stands in both places. Zero counts as normal.
     prr!("testp.finite.f32", |a, _b| f(a).is_finite()),
     prr!("testp.infinite.f32", |a, _b| f(a).is_infinite()),
     prr!("testp.number.f32", |a, _b| !f(a).is_nan()),
     prr!("testp.notanumber.f32", |a, _b| f(a).is_nan()),
-    prr!("testp.normal.f32", |a, _b| f(a).is_normal()),
+    prr!("testp.normal.f32", |a, _b| f(a).is_normal() || f(a) == 0.0),
     prr!("testp.subnormal.f32", |a, _b| f(a).is_subnormal()),
     pdd!("testp.finite.f64", |a, _b| d(a).is_finite()),
     pdd!("testp.infinite.f64", |a, _b| d(a).is_infinite()),
     pdd!("testp.number.f64", |a, _b| !d(a).is_nan()),
     pdd!("testp.notanumber.f64", |a, _b| d(a).is_nan()),
-    pdd!("testp.normal.f64", |a, _b| d(a).is_normal()),
+    pdd!("testp.normal.f64", |a, _b| d(a).is_normal() || d(a) == 0.0),
     pdd!("testp.subnormal.f64", |a, _b| d(a).is_subnormal()),
 ];

@@ -13,7 +13,7 @@ pub(super) static ROWS: &[Row] = &[
     dr!("cvt.{s64,u64}.u32", |a| u64::from(a)),
     rd!("cvt.{s32,u32}.{s64,u64}", |a| a as u32),
     r1!("cvt.f32.f16", |a| nan32(f16(a))),
-    r1!("cvt.f32.bf16", |a| nan32(bf16(a))),
+    r1!("cvt.f32.bf16", |a| a << 16),
     r1!("cvt.rn.f16.f32", |a| to_f16(f(a))),
     r1!("cvt.rn.bf16.f32", |a| to_bf16(f(a))),
     // The first operand goes to the upper half.

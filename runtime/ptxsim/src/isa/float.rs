@@ -36,7 +36,12 @@ fn fma64(a: &L64, b: &L64, c: &L64, o: &mut L64) {
     #[inline(always)]
     fn lanes(a: &L64, b: &L64, c: &L64, o: &mut L64) {
         for i in 0..32 {
-            o[i] = nan64(d(a[i]).mul_add(d(b[i]), d(c[i])));
+            o[i] = d(a[i]).mul_add(d(b[i]), d(c[i])).to_bits();
+        }
+    }
+    fn nans(a: &L64, b: &L64, c: &L64, o: &mut L64) {
+        for i in 0..32 {
+            o[i] = nan64(d(o[i]), &[b[i], c[i], a[i]]);
         }
     }
     #[cfg(target_arch = "x86_64")]
@@ -47,10 +52,12 @@ fn fma64(a: &L64, b: &L64, c: &L64, o: &mut L64) {
         }
         if std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2") {
             // SAFETY: the processor has both features.
-            return unsafe { wide(a, b, c, o) };
+            unsafe { wide(a, b, c, o) };
+            return nans(a, b, c, o);
         }
     }
     lanes(a, b, c, o);
+    nans(a, b, c, o);
 }
 
 pub(super) static ROWS: &[Row] = &[
@@ -65,22 +72,22 @@ pub(super) static ROWS: &[Row] = &[
     r2!("add{,.rn}.sat.f32", |a, b| sat32(f(a) + f(b))),
     r2!("mul{,.rn}.sat.f32", |a, b| sat32(f(a) * f(b))),
     r3!("fma.rn.sat.f32", |a, b, c| sat32(f(a).mul_add(f(b), f(c)))),
-    d2!("add{,.rn}.f64", |a, b| nan64(d(a) + d(b))),
-    d2!("sub{,.rn}.f64", |a, b| nan64(d(a) - d(b))),
-    d2!("mul{,.rn}.f64", |a, b| nan64(d(a) * d(b))),
+    d2!("add{,.rn}.f64", |a, b| nan64(d(a) + d(b), &[b, a])),
+    d2!("sub{,.rn}.f64", |a, b| nan64(d(a) - d(b), &[b, a])),
+    d2!("mul{,.rn}.f64", |a, b| nan64(d(a) * d(b), &[b, a])),
     Row { pattern: "{fma,mad}.rn.f64", exec: Exec::D3(fma64) },
     r2!("div.{rn,full,approx}.f32", |a, b| nan32(f(a) / f(b))),
     r2!("div.{rn,full,approx}.ftz.f32", |a, b| ftz(nan32(f(ftz(a)) / f(ftz(b))))),
-    d2!("div.rn.f64", |a, b| nan64(d(a) / d(b))),
+    d2!("div.rn.f64", |a, b| nan64(d(a) / d(b), &[a, b])),
     r1!("rcp.{rn,approx}.f32", |a| nan32(1.0 / f(a))),
     r1!("rcp.{rn,approx}.ftz.f32", |a| ftz(nan32(1.0 / f(ftz(a))))),
-    d1!("rcp.rn.f64", |a| nan64(1.0 / d(a))),
+    d1!("rcp.rn.f64", |a| nan64(1.0 / d(a), &[a])),
     r1!("sqrt.{rn,approx}.f32", |a| nan32(f(a).sqrt())),
     r1!("sqrt.{rn,approx}.ftz.f32", |a| ftz(nan32(f(ftz(a)).sqrt()))),
-    d1!("sqrt.rn.f64", |a| nan64(d(a).sqrt())),
+    d1!("sqrt.rn.f64", |a| nan64(d(a).sqrt(), &[a])),
     r1!("rsqrt.approx.f32", |a| nan32((1.0 / f64::from(f(a)).sqrt()) as f32)),
     r1!("rsqrt.approx.ftz.f32", |a| ftz(nan32((1.0 / f64::from(f(ftz(a))).sqrt()) as f32))),
-    d1!("rsqrt.approx.f64", |a| nan64(1.0 / d(a).sqrt())),
+    d1!("rsqrt.approx.f64", |a| nan64(1.0 / d(a).sqrt(), &[a])),
     r1!("ex2.approx.f32", |a| nan32(f64::from(f(a)).exp2() as f32)),
     r1!("ex2.approx.ftz.f32", |a| ftz(nan32(f64::from(f(ftz(a))).exp2() as f32))),
     r1!("lg2.approx.f32", |a| nan32(f64::from(f(a)).log2() as f32)),
@@ -88,16 +95,12 @@ pub(super) static ROWS: &[Row] = &[
     r1!("sin.approx{,.ftz}.f32", |a| nan32(f64::from(f(a)).sin() as f32)),
     r1!("cos.approx{,.ftz}.f32", |a| nan32(f64::from(f(a)).cos() as f32)),
     r1!("tanh.approx.f32", |a| nan32(f64::from(f(a)).tanh() as f32)),
-    r1!("abs.f32", |a| a & 0x7fff_ffff),
-    r1!("abs.ftz.f32", |a| ftz(a) & 0x7fff_ffff),
-    r1!("neg.f32", |a| a ^ 0x8000_0000),
-    r1!("neg.ftz.f32", |a| ftz(a) ^ 0x8000_0000),
-    d1!("abs.f64", |a| a & !(1 << 63)),
-    d1!("neg.f64", |a| a ^ 1 << 63),
-    r1!("abs.{f16,bf16}", |a| a & 0x7fff),
-    r1!("neg.{f16,bf16}", |a| (a ^ 0x8000) & 0xffff),
-    r1!("abs.{f16x2,bf16x2}", |a| a & 0x7fff_7fff),
-    r1!("neg.{f16x2,bf16x2}", |a| a ^ 0x8000_8000),
+    r1!("abs.f32", |a| nan32(f(a).abs())),
+    r1!("abs.ftz.f32", |a| nan32(f(ftz(a)).abs())),
+    r1!("neg.f32", |a| nan32(-f(a))),
+    r1!("neg.ftz.f32", |a| nan32(-f(ftz(a)))),
+    d1!("abs.f64", |a| nan64(d(a).abs(), &[a])),
+    d1!("neg.f64", |a| nan64(-d(a), &[a])),
     // The first operand gives the sign.
     r2!("copysign.f32", |a, b| a & 0x8000_0000 | b & 0x7fff_ffff),
     d2!("copysign.f64", |a, b| a & 1 << 63 | b & !(1 << 63)),

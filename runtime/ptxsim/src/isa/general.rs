@@ -26,6 +26,7 @@ pub const PATTERNS: &[(&str, usize)] = &[
     ("fma.rn{,.ftz}{,.sat,.relu}.{f16,f16x2}", 3),
     ("{min,max}{,.ftz}{,.NaN}{,.xorsign.abs}.{f16,f16x2}", 2),
     ("{abs,neg}{,.ftz}.{f16,f16x2}", 1),
+    ("{abs,neg}.{bf16,bf16x2}", 1),
     ("{add,sub,mul}{,.rn}.{bf16,bf16x2}", 2),
     ("fma.rn{,.relu}.{bf16,bf16x2}", 3),
     ("{min,max}{,.NaN}{,.xorsign.abs}.{bf16,bf16x2}", 2),
@@ -35,8 +36,8 @@ pub const PATTERNS: &[(&str, usize)] = &[
     ("ex2.approx.ftz.{bf16,bf16x2}", 1),
 ];
 
-/// The upper half of an f64: what `rcp.approx.ftz.f64` and `rsqrt.approx.ftz.f64` write.
-const F64_UPPER: Format = Format { man_bits: 20, low: 32, ..F64 };
+/// The upper half of an f64: all that `rcp.approx.ftz.f64` and `rsqrt.approx.ftz.f64` read and write.
+const F64_UPPER: Format = Format { man_bits: 20, low: 32, nan: 0x7fff_ffff_0000_0000, ..F64 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -147,8 +148,8 @@ impl Float {
         let [a, b, c] = x.map(flush);
         let sign = f.zero(true);
         let missing = |bits: u64| self.oob && bits & 0xffff == 0xffff;
-        let host = |to: &Format, of: fn(f64) -> f64| {
-            to.from(&F64.unpack(of(f.to_f64(a)).to_bits()), Round::Near, Overflow::Ieee)
+        let host = |f: &Format, of: fn(f64) -> f64| {
+            f.from(&F64.unpack(of(f.to_f64(a)).to_bits()), Round::Near, Overflow::Ieee)
         };
         let out = match self.kind {
             Kind::Add => arith::add(f, a, b, mode),
@@ -163,9 +164,8 @@ impl Float {
                 let pick = if self.kind == Kind::Min { Pick::Min } else { Pick::Max };
                 select(f, pick, self.nan, self.xorsign, a, b)
             }
-            // Signs are changed even of a NaN.
-            Kind::Abs => return a & !sign,
-            Kind::Neg => return a ^ sign,
+            Kind::Abs => arith::abs(f, a),
+            Kind::Neg => arith::neg(f, a),
             Kind::RcpApprox => host(&F64_UPPER, |v| 1.0 / v),
             Kind::RsqrtApprox => host(&F64_UPPER, |v| 1.0 / v.sqrt()),
             Kind::Tanh => host(f, f64::tanh),

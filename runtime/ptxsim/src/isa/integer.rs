@@ -31,8 +31,13 @@ fn pair(f: impl Fn(i32, i32) -> i32, a: u32, b: u32) -> u32 {
 fn pair_u(f: impl Fn(u32, u32) -> u32, a: u32, b: u32) -> u32 {
     u16_(f(u16_(a), u16_(b))) | f(a >> 16, b >> 16) << 16
 }
+/// Position and length of a bit field: the low 8 bits, but all of them where the field is 64 bits wide, as ptxas makes it.
+fn field(width: u64, pos: u32, len: u32) -> (u64, u64) {
+    let mask = if width == 64 { u32::MAX } else { 255 };
+    (u64::from(pos & mask), u64::from(len & mask))
+}
 fn bfe_u(a: u64, width: u64, pos: u32, len: u32) -> u64 {
-    let (pos, len) = (u64::from(pos & 255), u64::from(len & 255));
+    let (pos, len) = field(width, pos, len);
     if pos >= width || len == 0 {
         return 0;
     }
@@ -40,7 +45,7 @@ fn bfe_u(a: u64, width: u64, pos: u32, len: u32) -> u64 {
     if len >= 64 { shifted } else { shifted & ((1 << len) - 1) }
 }
 fn bfe_s(a: u64, width: u64, pos: u32, len: u32) -> u64 {
-    let (pos, len) = (u64::from(pos & 255), u64::from(len & 255));
+    let (pos, len) = field(width, pos, len);
     if len == 0 {
         return 0;
     }
@@ -53,8 +58,8 @@ fn bfe_s(a: u64, width: u64, pos: u32, len: u32) -> u64 {
     }
     out
 }
-pub(super) fn bfi(a: u64, b: u64, width: u32, pos: u32, len: u32) -> u64 {
-    let (pos, len) = (pos & 255, len & 255);
+pub(super) fn bfi(a: u64, b: u64, width: u64, pos: u32, len: u32) -> u64 {
+    let (pos, len) = field(width, pos, len);
     let mut out = b;
     for i in 0..len {
         if pos + i >= width {
@@ -79,7 +84,7 @@ pub(super) fn dp2a(a: u32, b: u32, c: u32, sa: bool, sb: bool, high: u32) -> u32
     };
     (0..2).fold(c, |sum, n| sum.wrapping_add(half(n).wrapping_mul(byte(n)) as u32))
 }
-/// Division by zero gives all ones on sm_90, the remainder the dividend (unspecified by the ISA).
+/// Division by zero and its remainder are all ones on sm_90 (unspecified by the ISA).
 macro_rules! div {
     ($a:expr, $b:expr, $t:ty, $r:ty) => {
         if $b as $t == 0 { !0 } else { ($a as $t).wrapping_div($b as $t) as $r }
@@ -87,7 +92,7 @@ macro_rules! div {
 }
 macro_rules! rem {
     ($a:expr, $b:expr, $t:ty, $r:ty) => {
-        if $b as $t == 0 { $a } else { ($a as $t).wrapping_rem($b as $t) as $r }
+        if $b as $t == 0 { !0 } else { ($a as $t).wrapping_rem($b as $t) as $r }
     };
 }
 

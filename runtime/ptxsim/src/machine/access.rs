@@ -587,7 +587,7 @@ pub fn combine(op: AtomOp, ty: Scalar, a: u64, b: u64, c: u64) -> u64 {
             }
         }
         (Add, Scalar::F32) => u64::from(nan32(f32::from_bits(x) + f32::from_bits(y))),
-        (Add, Scalar::F64) => nan64(f64::from_bits(a) + f64::from_bits(b)),
+        (Add, Scalar::F64) => nan64(f64::from_bits(a) + f64::from_bits(b), &[b, a]),
         (Add, Scalar::F16) => u64::from(to_f16(f16(x) + f16(y))),
         (Add, Scalar::Bf16) => u64::from(to_bf16(bf16(x) + bf16(y))),
         (Add, Scalar::F16x2) => u64::from(two(x, y, |p, q| to_f16(f16(p) + f16(q)))),

@@ -1,11 +1,15 @@
 //! Float formats on bits, as the rows of the decode table want them.
 
-/// The bits, NaN made canonical as arithmetic on sm_90 does.
+use tricot_ptx_numerics::format::F64;
+use tricot_ptx_numerics::nan;
+
+/// The bits; arithmetic below f64 returns one NaN on sm_90.
 pub fn nan32(v: f32) -> u32 {
     if v.is_nan() { 0x7fff_ffff } else { v.to_bits() }
 }
-pub fn nan64(v: f64) -> u64 {
-    if v.is_nan() { 0x7ff8_0000_0000_0000 } else { v.to_bits() }
+/// The bits; a NaN is that of the operands in the order in which they count (see [`nan::result`]).
+pub fn nan64(v: f64, operands: &[u64]) -> u64 {
+    if v.is_nan() { nan::result(&F64, operands) } else { v.to_bits() }
 }
 /// Denormals to zero of the same sign.
 pub fn ftz(bits: u32) -> u32 {
@@ -69,14 +73,14 @@ pub fn max32(a: u32, b: u32) -> u32 {
 pub fn min64(a: u64, b: u64) -> u64 {
     let (x, y) = (f64::from_bits(a), f64::from_bits(b));
     if x.is_nan() {
-        return if y.is_nan() { 0x7ff8_0000_0000_0000 } else { b };
+        return if y.is_nan() { nan::result(&F64, &[b, a]) } else { b };
     }
     if y.is_nan() || x < y || (x == y && a >> 63 != 0) { a } else { b }
 }
 pub fn max64(a: u64, b: u64) -> u64 {
     let (x, y) = (f64::from_bits(a), f64::from_bits(b));
     if x.is_nan() {
-        return if y.is_nan() { 0x7ff8_0000_0000_0000 } else { b };
+        return if y.is_nan() { nan::result(&F64, &[b, a]) } else { b };
     }
     if y.is_nan() || x > y || (x == y && a >> 63 == 0) { a } else { b }
 }
@@ -117,11 +121,8 @@ pub fn to_e4m3(v: f32) -> u32 {
 pub fn to_e5m2(v: f32) -> u32 {
     if v.is_nan() { 0x7f } else { to_small(v, 2, -14, 15, 57344.0) }
 }
-/// Nearest, ties away from zero, 10 fraction bits.
+/// Nearest, ties away from zero, 10 fraction bits. A NaN loses its low bits, too, which can leave infinity.
 pub fn to_tf32_rna(bits: u32) -> u32 {
-    match f32::from_bits(bits) {
-        v if v.is_nan() => 0x7fff_ffff,
-        v if v.is_infinite() => bits,
-        _ => bits.wrapping_add(0x1000) & !0x1fff,
-    }
+    let half = if f32::from_bits(bits).is_finite() { 0x1000 } else { 0 };
+    (bits + half) & !0x1fff
 }

@@ -23,6 +23,15 @@ pub enum Expect {
 }
 
 impl Expect {
+    /// One value, not a neighbourhood.
+    pub fn exact(&self) -> bool {
+        match self {
+            Expect::Halves(low, high) => low.exact() && high.exact(),
+            Expect::Near { .. } => false,
+            Expect::Exact(_) | Expect::Unknown => true,
+        }
+    }
+
     pub fn admits(&self, bits: u64, width: u32) -> bool {
         match self {
             Expect::Exact(ours) => ours & (u64::MAX >> (64 - width)) == bits,
@@ -34,7 +43,7 @@ impl Expect {
                     return theirs.is_nan() == value.is_nan()
                         && (theirs == *value
                             || value.is_nan()
-                            || value.abs() > largest * (1.0 - relative) && theirs.is_infinite());
+                            || value.abs() > largest * (1.0 - relative) && theirs == f64::INFINITY.copysign(*value));
                 }
                 (theirs - value).abs() <= absolute.max(relative * value.abs())
             }

@@ -112,9 +112,10 @@ pub fn evaluate(parts: &[&str], immediate: &str, x: &[u64]) -> Option<u64> {
                 v(0) / v(1)
             }
         }
+        // All ones, where the ISA leaves the quotient and the remainder open.
         "rem" => {
             if v(1) == 0 {
-                v(0)
+                -1
             } else {
                 v(0) % v(1)
             }

@@ -1,0 +1,27 @@
+//! What the hardware answered.
+
+use std::{env, fs, path::PathBuf};
+
+use super::scalar::{Row, SETS};
+
+/// The folder of the recording: the repository's, whose path from the crate is given, or that of `PTX_RECORDING`.
+pub fn folder(usual: &str) -> PathBuf {
+    env::var_os("PTX_RECORDING").map_or_else(|| usual.into(), PathBuf::from)
+}
+
+/// The recorded results of each row's sets.
+pub fn scalar(folder: &std::path::Path, rows: &[Row]) -> Vec<Vec<u64>> {
+    let words = fs::read(folder.join("scalar.out")).expect("scalar.out: see record.py for the command that makes it");
+    let bytes = |row: &Row| row.bits as usize / 8;
+    let length: usize = rows.iter().map(|row| SETS * bytes(row)).sum();
+    assert_eq!(words.len(), length, "the recording and the rows differ in length: record the rows anew");
+    let mut rest = &words[..];
+    let word = |part: &[u8]| part.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    rows.iter()
+        .map(|row| {
+            let (mine, others) = rest.split_at(SETS * bytes(row));
+            rest = others;
+            mine.chunks(bytes(row)).map(word).collect()
+        })
+        .collect()
+}
