@@ -3,14 +3,15 @@
 Needs Python 3, CuPy and the NVIDIA driver. First, anywhere (RECORDING is any folder):
 
     cargo run --release -p tricot-ptx-numerics --example recording_programs -- RECORDING
-    for part in scalar matrix timings; do ptxas -arch sm_90a RECORDING/$part.ptx -o RECORDING/$part.cubin; done
+    for part in scalar matrix copies timings; do ptxas -arch sm_90a RECORDING/$part.ptx -o RECORDING/$part.cubin; done
 
 then on the GPU machine:
 
     python3 record.py RECORDING OUTPUT
 
 OUTPUT receives `scalar.out` and `matrix.out` (results in the order of programs.json, little-endian, no gaps),
-`maps.out` (one driver return code a byte, 255 for a code beyond a byte), `timings.out` (the cycles of an access pattern in
+`maps.out` (one driver return code a byte, 255 for a code beyond a byte), `copies.out` (a status of two bytes
+and, if it is zero, bytes of shared memory or of the tensor), `timings.out` (the cycles of an access pattern in
 four bytes, the least of several launches) and `recording.json` (device, driver, rows, sizes, hashes).
 Each part runs in a process of its own under a time limit, and each kernel has 10 seconds.
 """
@@ -25,8 +26,10 @@ import sys
 import time
 
 KERNEL_SECONDS = 10
-PART_SECONDS = {"scalar": 80, "matrix": 80, "maps": 30, "timings": 30}
-HUNG = 3
+PART_SECONDS = {"scalar": 80, "matrix": 80, "maps": 30, "copies": 60, "timings": 30}
+FAILED, AGAIN = 3, 4  # exit codes of a part
+NOT_READY, ILLEGAL = 600, 715  # cudaErrorNotReady, cudaErrorIllegalInstruction
+WARM_SECONDS = 1
 LAUNCHES = 5  # of an access pattern; the first has cold caches
 
 
@@ -44,15 +47,20 @@ def load(directory, part):
     return cupy.RawModule(path=str(directory / f"{part}.ptx"))
 
 
-def wait(stream, name):
-    """Waits for the stream; a kernel that hangs ends the process."""
+def wait(stream, name, expected=(0,)):
+    """Waits for the stream and returns its status; a kernel that hangs or ends in another way ends the process."""
+    import cupy
+
     limit = time.monotonic() + KERNEL_SECONDS
-    while not stream.done:
+    while (status := cupy.cuda.runtime.streamQuery(stream.ptr)) == NOT_READY:
         if time.monotonic() > limit:
             print(f"{name} did not end within {KERNEL_SECONDS} s", flush=True)
-            os._exit(HUNG)
+            os._exit(FAILED)
         time.sleep(0.0002)
-    stream.synchronize()
+    if status not in expected:
+        print(f"{name} ended with error {status}", flush=True)
+        os._exit(FAILED)
+    return status
 
 
 def scalar(directory, programs):
@@ -94,35 +102,68 @@ def matrix(directory, programs):
     return bytes(out)
 
 
+def encode(case, base):
+    """The driver's return code for a map of a tensor at `base`, and the map's 128 bytes."""
+    driver = ctypes.CDLL("libcuda.so.1")
+    storage = (ctypes.c_uint64 * 32)()
+    aligned = (ctypes.addressof(storage) + 127) // 128 * 128  # a CUtensorMap is 128 bytes, aligned to 64
+    tensor = [
+        ctypes.c_void_p(aligned),
+        ctypes.c_uint(case["data_type"]),
+        ctypes.c_uint32(case["rank"]),
+        ctypes.c_void_p(base + case["address"]),
+        (ctypes.c_uint64 * 8)(*case["dims"]),
+        (ctypes.c_uint64 * 8)(*case["strides"]),
+    ]
+    modes = [ctypes.c_uint(case[field]) for field in ("interleave", "swizzle", "l2", "fill")]
+    steps = (ctypes.c_uint32 * 8)(*case["steps"])
+    if im2col := case["im2col"]:
+        corners = [(ctypes.c_int * 8)(*im2col["lower"]), (ctypes.c_int * 8)(*im2col["upper"])]
+        counts = [ctypes.c_uint32(im2col["channels"]), ctypes.c_uint32(im2col["pixels"])]
+        code = driver.cuTensorMapEncodeIm2col(*tensor, *corners, *counts, steps, *modes)
+    else:
+        code = driver.cuTensorMapEncodeTiled(*tensor, (ctypes.c_uint32 * 8)(*case["boxes"]), steps, *modes)
+    return code, ctypes.string_at(aligned, 128)
+
+
 def maps(directory, programs):
     import cupy
 
     cupy.cuda.Device(0).use()
     memory = cupy.zeros(1 << 20, dtype=cupy.uint8)
     base = (memory.data.ptr + 4095) // 4096 * 4096
-    driver = ctypes.CDLL("libcuda.so.1")
-    encode = driver.cuTensorMapEncodeTiled
-    encode.restype = ctypes.c_int
-    out = bytearray()
-    for case in programs["maps"]:
-        storage = (ctypes.c_uint64 * 32)()
-        aligned = (ctypes.addressof(storage) + 127) // 128 * 128  # a CUtensorMap is 128 bytes, aligned to 64
-        code = encode(
-            ctypes.c_void_p(aligned),
-            ctypes.c_uint(case["data_type"]),
-            ctypes.c_uint32(case["rank"]),
-            ctypes.c_void_p(base + case["address"]),
-            (ctypes.c_uint64 * 8)(*case["dims"]),
-            (ctypes.c_uint64 * 8)(*case["strides"]),
-            (ctypes.c_uint32 * 8)(*case["boxes"]),
-            (ctypes.c_uint32 * 8)(*case["steps"]),
-            ctypes.c_uint(case["interleave"]),
-            ctypes.c_uint(case["swizzle"]),
-            ctypes.c_uint(case["l2"]),
-            ctypes.c_uint(case["fill"]),
-        )
-        out.append(min(code, 255))
-    return bytes(out)
+    return bytes(min(encode(case, base)[0], 255) for case in programs["maps"])
+
+
+def copies(directory, programs, output):
+    """A status of two bytes for each copy and, if it is zero, the result. An illegal one costs its process: each goes on
+    where the last one ended."""
+    import cupy
+    import numpy
+
+    module, stream = load(directory, "copies"), cupy.cuda.Stream(non_blocking=True)
+    inputs = numpy.fromfile(directory / "copies.bin", dtype=numpy.uint8)
+    done = json.loads((output / "copies.json").read_text()) if (output / "copies.json").exists() else 0
+    at = 0
+    with stream, open(output / "copies.out", "ab") as out:
+        for i, copy in enumerate(programs["copies"]):
+            start, source_at, at = at, at + copy["tensor"], at + copy["tensor"] + copy["source"]
+            if i < done:
+                continue
+            (output / "copies.json").write_text(json.dumps(i + 1))
+            tensor, source = cupy.asarray(inputs[start:source_at]), cupy.asarray(inputs[source_at:at])
+            code, bytes_of_map = encode(copy["map"], tensor.data.ptr)
+            if code != 0:
+                raise ValueError(f"{copy['name']}: the driver refuses the map with code {code}")
+            device_map = cupy.asarray(numpy.frombuffer(bytes_of_map, dtype=numpy.uint8))
+            result = cupy.zeros(copy["bytes"], dtype=cupy.uint8)
+            module.get_function(f"c{i}")((1,), (1,), (device_map, source, result))
+            status = wait(stream, copy["name"], (0, ILLEGAL))
+            out.write(status.to_bytes(2, "little"))
+            if status == ILLEGAL:
+                out.flush()
+                os._exit(AGAIN)
+            out.write((tensor if copy["store"] else result).get().tobytes()[: copy["bytes"]])
 
 
 def timings(directory, programs):
@@ -133,6 +174,11 @@ def timings(directory, programs):
     parameters = programs["timings"]
     out = bytearray()
     with stream:
+        # Clocks of an idle device are low, and those of its parts do not rise together.
+        numbers, start = cupy.ones(1 << 26, dtype=cupy.float32), time.monotonic()
+        while time.monotonic() < start + WARM_SECONDS:
+            numbers = cupy.sin(numbers)
+            stream.synchronize()
         buffer = cupy.zeros(parameters["buffer"], dtype=cupy.uint8)
         for i, pattern in enumerate(parameters["patterns"]):
             offsets = cupy.asarray(numpy.array(pattern["offsets"], dtype=numpy.uint32))
@@ -158,14 +204,17 @@ def describe():
     }
 
 
-PARTS = {"scalar": scalar, "matrix": matrix, "maps": maps, "timings": timings}
+PARTS = {"scalar": scalar, "matrix": matrix, "maps": maps, "copies": copies, "timings": timings}
 
 
 def main():
     if len(sys.argv) == 5 and sys.argv[1] == "--part":
         part, directory, output = sys.argv[2], pathlib.Path(sys.argv[3]), pathlib.Path(sys.argv[4])
         programs = json.loads((directory / "programs.json").read_text())
-        (output / f"{part}.out").write_bytes(PARTS[part](directory, programs))
+        if part == "copies":
+            copies(directory, programs, output)
+        else:
+            (output / f"{part}.out").write_bytes(PARTS[part](directory, programs))
         (output / "device.json").write_text(json.dumps(describe()))
         return 0
     if len(sys.argv) != 3:
@@ -175,11 +224,14 @@ def main():
     output.mkdir(parents=True, exist_ok=True)
     programs = json.loads((directory / "programs.json").read_text())
     failed = False
+    for stale in ("copies.out", "copies.json"):
+        (output / stale).unlink(missing_ok=True)
     for part, seconds in PART_SECONDS.items():
         start = time.monotonic()
         try:
             command = [sys.executable, os.path.abspath(__file__), "--part", part, str(directory), str(output)]
-            code = subprocess.run(command, timeout=seconds).returncode
+            while (code := subprocess.run(command, timeout=seconds).returncode) == AGAIN:
+                pass
         except subprocess.TimeoutExpired:
             code = f"none within {seconds} s"
         print(f"{part}: exit {code}, {time.monotonic() - start:.1f} s", flush=True)
@@ -188,6 +240,7 @@ def main():
         return 1
     recording = json.loads((output / "device.json").read_text())
     (output / "device.json").unlink()
+    (output / "copies.json").unlink()
     recording["scalar"] = [row["opcode"] for row in programs["scalar"]]
     recording["matrix"] = [form["opcode"] for form in programs["matrix"]]
     recording["blake2b"] = {p: hashlib.blake2b((output / f"{p}.out").read_bytes(), digest_size=16).hexdigest() for p in PARTS}

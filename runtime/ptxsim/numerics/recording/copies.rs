@@ -1,7 +1,7 @@
 //! Tensor copies (PTX ISA 9.7.9.25.5): what they put into shared memory, and what stores and reductions leave in a tensor.
 //!
 //! Central type: [`Copy`], a map, an instruction and a tensor of hashed elements. One thread copies once; the result is the
-//! bytes of the box in shared memory, or for stores the tensor.
+//! box in shared memory, or for stores the tensor.
 
 use super::inputs::{Kind, hash, operand, seed};
 use super::maps::{Case, Im2col, element_bytes};
@@ -20,6 +20,8 @@ pub struct Copy {
     pub store: bool,
     /// Bytes that the copy moves.
     pub bytes: u32,
+    /// Bytes of shared memory that it may touch: a swizzle wider than a row leaves gaps.
+    pub window: u32,
 }
 
 impl Copy {
@@ -42,34 +44,32 @@ impl Copy {
         self.elements(0, TENSOR_BYTES)
     }
 
-    /// What shared memory holds before a store.
+    /// What shared memory holds before the copy.
     pub fn source(&self) -> Vec<u8> {
         self.elements(1, SHARED_BYTES)
     }
 
-    /// Bytes of the result: the box, or the tensor as far as its extents go.
+    /// Bytes of the result: the box with its gaps, or the tensor as far as its extents go.
     pub fn result_bytes(&self) -> usize {
         let extent =
             self.map.dims[..self.map.rank as usize].iter().product::<u64>() * element_bytes(self.map.data_type);
-        if self.store { extent as usize } else { self.bytes as usize }
+        if self.store { extent as usize } else { self.window as usize }
     }
 
     /// Kernel `name(map, source, out)`.
     pub fn ptx(&self, name: &str) -> String {
         let copy = self.text.replace("$m", "%m").replace("$s", "%s").replace("$b", "%b");
-        let bytes = self.bytes;
+        let (bytes, window) = (self.bytes, self.window);
         let loop_over = |label: &str, body: &str| {
             format!(
                 "  mov.u32 %i, 0;\n{label}:\n  cvt.u64.u32 %d, %i;\n  add.u32 %a, %s, %i;\n{body}  add.u32 %i, %i, 4;\n  \
-                 setp.lt.u32 %p, %i, {bytes};\n  @%p bra {label};\n"
+                 setp.lt.u32 %p, %i, {window};\n  @%p bra {label};\n"
             )
         };
+        let fill = "  add.s64 %d, %in, %d;\n  ld.global.b32 %v, [%d];\n  st.shared.b32 [%a], %v;\n";
+        let start = format!("{}  fence.proxy.async.shared::cta;\n", loop_over("FILL", fill));
         let body = if self.store {
-            let fill = "  add.s64 %d, %in, %d;\n  ld.global.b32 %v, [%d];\n  st.shared.b32 [%a], %v;\n";
-            format!(
-                "{}  fence.proxy.async.shared::cta;\n  {copy}\n  cp.async.bulk.commit_group;\n  cp.async.bulk.wait_group 0;\n",
-                loop_over("FILL", fill)
-            )
+            format!("  {copy}\n  cp.async.bulk.commit_group;\n  cp.async.bulk.wait_group 0;\n")
         } else {
             let empty = "  add.s64 %d, %out, %d;\n  ld.shared.b32 %v, [%a];\n  st.global.b32 [%d], %v;\n";
             format!(
@@ -83,7 +83,7 @@ impl Copy {
             ".visible .entry {name}(.param .u64 map, .param .u64 in, .param .u64 out)\n{{\n  .reg .pred %p;\n  .reg .b32 %s, %b, %i, %a, %v;\n  \
              .reg .b64 %m, %in, %out, %d;\n  .shared .align 1024 .b8 sm[{SHARED_BYTES}];\n  .shared .align 8 .b64 bar;\n  \
              ld.param.u64 %m, [map];\n  ld.param.u64 %in, [in];\n  ld.param.u64 %out, [out];\n  mov.u32 %s, sm;\n  \
-             fence.proxy.tensormap::generic.acquire.gpu [%m], 128;\n{body}  ret;\n}}\n\n"
+             fence.proxy.tensormap::generic.acquire.gpu [%m], 128;\n{start}{body}  ret;\n}}\n\n"
         )
     }
 }
@@ -124,10 +124,21 @@ fn box_bytes(map: &Case) -> u32 {
     (0..map.rank as usize).map(taken).product::<u32>() * element_bytes(map.data_type) as u32
 }
 
+/// Bytes of shared memory with rows of `inner` bytes as far apart as the swizzle is wide.
+fn window(map: &Case, inner: u32, bytes: u32) -> u32 {
+    bytes / inner * if map.swizzle == 0 { inner } else { 16 << map.swizzle }
+}
+
+fn tiled(name: String, map: Case, text: String, store: bool) -> Copy {
+    let bytes = box_bytes(&map);
+    let window = window(&map, map.boxes[0] * element_bytes(map.data_type) as u32, bytes);
+    Copy { name, map, im2col: None, text, store, bytes, window }
+}
+
 fn load(what: &str, map: Case, at: &[i32]) -> Copy {
     let op = format!("cp.async.bulk.tensor.{}d.shared::cluster.global.tile.mbarrier::complete_tx::bytes", at.len());
     let text = format!("{op} [$s], [$m, {{{}}}], [$b];", list(at));
-    Copy { name: format!("{op} {what} at {}", list(at)), bytes: box_bytes(&map), map, im2col: None, text, store: false }
+    tiled(format!("{op} {what} at {}", list(at)), map, text, false)
 }
 
 /// A store, or with `.add` and its kin a reduction.
@@ -136,7 +147,7 @@ fn store(what: &str, op: &str, map: Case, at: &[i32]) -> Copy {
     let op = format!("{name}.async.bulk.tensor.{}d.global.shared::cta{op}.tile.bulk_group", at.len());
     let text = format!("{op} [$m, {{{}}}], [$s];", list(at));
     let name = format!("{op} type {} {what} at {}", map.data_type, list(at));
-    Copy { name, bytes: box_bytes(&map), map, im2col: None, text, store: true }
+    tiled(name, map, text, true)
 }
 
 fn im2col(map: Case, im2col: Im2col, at: &[i32], offsets: &[i32], direction: &str) -> Copy {
@@ -151,55 +162,72 @@ fn im2col(map: Case, im2col: Im2col, at: &[i32], offsets: &[i32], direction: &st
     } else {
         format!("{op} [$m, {{{}}}], [$s];", list(at))
     };
-    let bytes = im2col.channels * im2col.pixels * element_bytes(map.data_type) as u32;
+    let inner = im2col.channels * element_bytes(map.data_type) as u32;
+    let bytes = inner * im2col.pixels;
+    let window = window(&map, inner, bytes);
     let name =
         format!("{op} {:?} {:?} at {} offsets {}", &map.dims[..rank as usize], map.swizzle, list(at), list(offsets));
-    Copy { name, map, im2col: Some(im2col), text, store: direction != "load", bytes }
+    Copy { name, map, im2col: Some(im2col), text, store: direction != "load", bytes, window }
 }
 
 /// Every copy, in the order of the recording.
 pub fn copies() -> Vec<Copy> {
     let mut out = vec![];
-    // Ranks, from inside, across each edge and from outside.
+    // Ranks, from inside, across each edge and from outside. The innermost coordinate is one of 16 bytes.
     for (dims, boxes, places) in [
-        (&[200][..], &[64][..], &[[0, 0, 0, 0, 0], [-7, 0, 0, 0, 0], [170, 0, 0, 0, 0], [300, 0, 0, 0, 0]][..]),
-        (&[40, 9], &[16, 5], &[[8, 2, 0, 0, 0], [-5, -2, 0, 0, 0], [30, 7, 0, 0, 0], [0, 20, 0, 0, 0]]),
-        (&[24, 6, 5], &[16, 3, 2], &[[0, 1, 2, 0, 0], [-3, 4, -1, 0, 0], [20, -2, 4, 0, 0]]),
-        (&[16, 5, 4, 3], &[8, 3, 2, 2], &[[4, 1, 0, 1, 0], [-1, 3, 3, 2, 0], [12, -1, -1, -1, 0]]),
-        (&[16, 4, 3, 2, 2], &[8, 2, 2, 2, 2], &[[8, 1, 1, 0, 0], [-4, 3, 2, 1, 1], [10, -1, -1, -1, -1]]),
+        (&[200][..], &[64][..], &[[0, 0, 0, 0, 0], [-8, 0, 0, 0, 0], [168, 0, 0, 0, 0], [304, 0, 0, 0, 0]][..]),
+        (
+            &[40, 9],
+            &[16, 5],
+            &[
+                [8, 2, 0, 0, 0],
+                [-8, 2, 0, 0, 0],
+                [8, -2, 0, 0, 0],
+                [-8, -2, 0, 0, 0],
+                [32, 7, 0, 0, 0],
+                [0, 20, 0, 0, 0],
+            ],
+        ),
+        (&[24, 6, 5], &[16, 3, 2], &[[0, 1, 2, 0, 0], [-8, 4, -1, 0, 0], [16, -2, 4, 0, 0]]),
+        (&[16, 5, 4, 3], &[8, 3, 2, 2], &[[8, 1, 0, 1, 0], [-8, 3, 3, 2, 0], [8, -1, -1, -1, 0]]),
+        (&[16, 4, 3, 2, 2], &[8, 2, 2, 2, 2], &[[8, 1, 1, 0, 0], [0, 3, 2, 1, 1], [8, -1, -1, -1, -1]]),
     ] {
         for place in places {
             out.push(load("bf16", packed(9, dims, boxes), &place[..dims.len()]));
             out.push(load("bf16 or NaN", Case { fill: 1, ..packed(9, dims, boxes) }, &place[..dims.len()]));
-            out.push(store("", "", packed(9, dims, boxes), &place[..dims.len()]));
+            if place.iter().all(|x| *x >= 0) {
+                out.push(store("", "", packed(9, dims, boxes), &place[..dims.len()]));
+            }
         }
     }
     // Types, with either fill, across a corner.
     for data_type in 0..13 {
         let size = element_bytes(data_type);
         let map = packed(data_type, &[64 / size * 2, 9], &[(64 / size) as u32, 4]);
-        out.push(load(&format!("type {data_type}"), map.clone(), &[-3, 7]));
+        let across = -16 / size as i32;
+        out.push(load(&format!("type {data_type}"), map.clone(), &[across, 7]));
         if data_type > 5 {
             out.push(load(&format!("type {data_type} or NaN"), Case { fill: 1, ..map.clone() }, &[-3, 7]));
         }
     }
-    for (swizzle, inner) in [(1, 16), (2, 32), (3, 64), (3, 16), (2, 8)] {
+    for (swizzle, inner) in [(1, 16), (2, 32), (3, 64), (3, 16), (3, 40), (2, 8), (1, 8)] {
         let map = Case { swizzle, ..packed(9, &[64, 40], &[inner, 24]) };
-        out.push(load(&format!("swizzle {swizzle} of {inner}"), map.clone(), &[-8, 3]));
-        out.push(store(&format!("swizzle {swizzle} of {inner}"), "", map, &[-8, 30]));
+        out.push(load(&format!("swizzle {swizzle} of {inner}"), map.clone(), &[0, 3]));
+        out.push(load(&format!("swizzle {swizzle} of {inner}"), map.clone(), &[-8, -3]));
+        out.push(store(&format!("swizzle {swizzle} of {inner}"), "", map, &[8, 30]));
     }
     for steps in [[1, 2, 1], [3, 3, 1], [1, 8, 2], [2, 5, 3]] {
         let mut map = packed(9, &[24, 11, 7], &[16, 8, 6]);
         map.steps[..3].copy_from_slice(&steps);
-        out.push(load(&format!("steps {steps:?}"), map.clone(), &[4, 1, 2]));
-        out.push(store(&format!("steps {steps:?}"), "", map, &[4, 1, 2]));
+        out.push(load(&format!("steps {steps:?}"), map.clone(), &[8, 1, 2]));
+        out.push(store(&format!("steps {steps:?}"), "", map, &[8, 1, 2]));
     }
     let integers = ["add", "min", "max", "inc", "dec", "and", "or", "xor"];
     let reductions: [(u32, &[&str]); 9] = [
         (2, &integers),
         (3, &["add", "min", "max", "and", "or", "xor"]),
         (4, &["add", "min", "max", "and", "or", "xor"]),
-        (5, &["add", "min", "max", "and", "or", "xor"]),
+        (5, &["min", "max"]),
         (6, &["add", "min", "max"]),
         (7, &["add"]),
         (8, &["add"]),
@@ -210,11 +238,35 @@ pub fn copies() -> Vec<Copy> {
         let size = element_bytes(data_type);
         for op in ops {
             let map = packed(data_type, &[128 / size, 32], &[(128 / size) as u32, 24]);
-            out.push(store("", &format!(".{op}"), map, &[-2, 12]));
+            out.push(store("", &format!(".{op}"), map, &[32 / size as i32, 12]));
         }
     }
     im2col_copies(&mut out);
+    illegal(&mut out);
     out
+}
+
+/// What the hardware ends with an illegal instruction, though neither the ISA nor the driver's manual forbids it: innermost
+/// coordinates that are none of 16 bytes, stores that start below zero, reductions of s64 other than min and max.
+fn illegal(out: &mut Vec<Copy>) {
+    let flat = || packed(9, &[200], &[64]);
+    let map = || packed(9, &[40, 9], &[16, 5]);
+    out.push(load("", flat(), &[4]));
+    out.push(load("", map(), &[-3, 2]));
+    out.push(load("", packed(7, &[40, 9], &[16, 5]), &[2, 1]));
+    out.push(store("", "", map(), &[4, 2]));
+    for place in [[-8, 2], [8, -2], [-24, 2], [8, -7]] {
+        out.push(store("", "", map(), &place));
+    }
+    out.push(store("", ".add", map(), &[8, -2]));
+    for op in [".add", ".and", ".or", ".xor"] {
+        out.push(store("", op, packed(5, &[16, 32], &[16, 24]), &[4, 12]));
+    }
+    let columns = |lower: i32| Im2col { lower: vec![lower, lower], upper: vec![-2, -2], channels: 8, pixels: 64 };
+    let map = || packed(9, &[24, 9, 14, 4], &[]);
+    out.push(im2col(map(), columns(0), &[4, 4, 7, 2], &[0, 0], "load"));
+    out.push(im2col(map(), columns(-1), &[0, 4, 7, 2], &[], "store"));
+    out.push(im2col(map(), columns(0), &[0, 4, 7, -1], &[], "store"));
 }
 
 fn im2col_copies(out: &mut Vec<Copy>) {
@@ -227,7 +279,7 @@ fn im2col_copies(out: &mut Vec<Copy>) {
         (&[16, 8, 14, 3], &[-1, -1], &[-1, -1], &[2, 2], [16, 32], &[0, 5, 7, 1], &[1, 1]),
         // Beyond the last image, before the first, and beyond the channels.
         (&[8, 5, 4, 2], &[-1, -1], &[1, 1], &[1, 1], [16, 100], &[0, -1, -1, 0], &[0, 1]),
-        (&[16, 5, 4, 2], &[0, 0], &[0, 0], &[1, 1], [8, 30], &[12, 3, 2, -1], &[0, 0]),
+        (&[16, 5, 4, 2], &[0, 0], &[0, 0], &[1, 1], [16, 30], &[8, 3, 2, -1], &[0, 0]),
         (&[8, 40, 5], &[-3], &[2], &[1], [8, 90], &[0, 7, 1], &[5]),
         (&[8, 40, 5], &[-3], &[2], &[3], [8, 40], &[0, 40, 0], &[0]),
         (&[8, 5, 4, 3, 2], &[-1, -2, -1], &[1, 0, -1], &[1, 1, 1], [8, 120], &[0, 2, 1, 0, 0], &[0, 3, 1]),
@@ -240,13 +292,16 @@ fn im2col_copies(out: &mut Vec<Copy>) {
         let shape = Im2col { lower: lower.to_vec(), upper: upper.to_vec(), channels, pixels };
         out.push(im2col(map.clone(), shape.clone(), at, offsets, "load"));
         out.push(im2col(Case { fill: 1, ..map.clone() }, shape.clone(), at, offsets, "load"));
-        out.push(im2col(map.clone(), shape.clone(), at, &[], "store"));
-        out.push(im2col(map, shape, at, &[], "add"));
+        // Stores start at no negative pixel.
+        let shape = Im2col { lower: lower.iter().map(|c| *c.max(&0)).collect(), ..shape };
+        let at: Vec<i32> = at.iter().map(|c| *c.max(&0)).collect();
+        out.push(im2col(map.clone(), shape.clone(), &at, &[], "store"));
+        out.push(im2col(map, shape, &at, &[], "add"));
     }
-    for (swizzle, channels) in [(1, 16), (2, 32), (3, 64), (3, 16)] {
+    for (swizzle, channels) in [(1, 16), (2, 32), (3, 64), (3, 16), (2, 8)] {
         let map = Case { swizzle, ..packed(9, &[64, 6, 5, 2], &[]) };
         let shape = Im2col { lower: vec![-1, -1], upper: vec![-1, -1], channels, pixels: 40 };
         out.push(im2col(map.clone(), shape.clone(), &[0, -1, 2, 0], &[1, 2], "load"));
-        out.push(im2col(map, shape, &[0, -1, 2, 0], &[], "store"));
+        out.push(im2col(map, Im2col { lower: vec![0, 0], ..shape }, &[0, 1, 2, 0], &[], "store"));
     }
 }

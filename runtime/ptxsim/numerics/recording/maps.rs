@@ -1,4 +1,4 @@
-//! Legal and illegal calls of `cuTensorMapEncodeTiled`.
+//! Legal and illegal calls of `cuTensorMapEncodeTiled` and `cuTensorMapEncodeIm2col`.
 
 use super::inputs::hash;
 
@@ -17,6 +17,17 @@ pub struct Case {
     pub swizzle: u32,
     pub l2: u32,
     pub fill: u32,
+}
+
+/// What `cuTensorMapEncodeIm2col` takes instead of the extents of a box.
+#[derive(Clone, Debug)]
+pub struct Im2col {
+    /// Corners of the box of pixels, W first.
+    pub lower: Vec<i32>,
+    pub upper: Vec<i32>,
+    /// Channels-per-Pixel and Pixels-per-Column.
+    pub channels: u32,
+    pub pixels: u32,
 }
 
 /// Bytes of an element of `CUtensorMapDataType`.
@@ -121,6 +132,78 @@ pub fn cases() -> Vec<Case> {
             c.steps[0] = pick(6, &[1, 1, 2]) as u32;
             c.dims[0] = pick(7, &[16, 24, 40]);
         }));
+    }
+    out
+}
+
+/// All im2col cases, in the order of the recording.
+pub fn im2col_cases() -> Vec<(Case, Im2col)> {
+    let mut out = vec![];
+    let shape = |rank: u32| {
+        let space = (rank.clamp(3, 5) - 2) as usize;
+        Im2col { lower: vec![-1; space], upper: vec![-1; space], channels: 8, pixels: 32 }
+    };
+    let base = || (legal(9, 4), shape(4));
+    let mut add = |(mut case, mut shape): (Case, Im2col), change: &dyn Fn(&mut Case, &mut Im2col)| {
+        change(&mut case, &mut shape);
+        out.push((case, shape));
+    };
+    for rank in 0..7u32 {
+        add((legal(9, rank.min(5)), shape(rank)), &|c, _| c.rank = rank);
+    }
+    for data_type in 0..15 {
+        add(base(), &|c, _| c.data_type = data_type);
+    }
+    for rank in 3..6 {
+        let limit = 1 << (32 / (rank - 2) / 2 - 1).min(15);
+        for corner in [-limit - 1, -limit, -limit / 2 - 1, -limit / 2, 0, limit / 2 - 1, limit / 2, limit - 1, limit] {
+            for axis in 0..rank as usize - 2 {
+                // Extents that leave the box some pixels.
+                let large = |c: &mut Case| c.dims[1..rank as usize - 1].fill(1 << 17);
+                add((legal(9, rank), shape(rank)), &|c, s| (large(c), s.lower[axis] = corner).1);
+                add((legal(9, rank), shape(rank)), &|c, s| (large(c), s.upper[axis] = corner).1);
+            }
+        }
+    }
+    // Boxes of few pixels, one or none: W has 20.
+    for (lower, upper) in [(5, -14), (5, -15), (5, -16), (0, -19), (0, -20), (0, -25), (20, 5), (-3, -30)] {
+        add(base(), &|_, s| (s.lower[0], s.upper[0]) = (lower, upper));
+    }
+    for channels in [0, 1, 4, 8, 12, 24, 64, 128, 255, 256, 257, 512] {
+        add(base(), &|_, s| s.channels = channels);
+    }
+    for pixels in [0, 1, 2, 255, 256, 257, 1023, 1024, 1025, 2048] {
+        add(base(), &|_, s| s.pixels = pixels);
+    }
+    for step in [0, 1, 2, 8, 9] {
+        for axis in 0..4 {
+            add(base(), &|c, _| c.steps[axis] = step);
+        }
+    }
+    for swizzle in 0..5 {
+        for channels in [8, 16, 32, 64, 128] {
+            add(base(), &|c, s| (c.swizzle, s.channels) = (swizzle, channels));
+        }
+    }
+    for interleave in 0..4 {
+        for channels in [4, 8, 16] {
+            add(base(), &|c, s| (c.interleave, s.channels) = (interleave, channels));
+        }
+    }
+    for fill in 0..3 {
+        add(base(), &|c, _| c.fill = fill);
+        add(base(), &|c, _| (c.data_type, c.fill) = (1, fill));
+    }
+    for dim in [0, 1, (1 << 31) - 1, 1 << 31, (1 << 31) + 1, (1 << 31) + 2, (1 << 32) - 1, 1 << 32, (1 << 32) + 1] {
+        for axis in 0..4 {
+            add(base(), &|c, _| c.dims[axis] = dim);
+        }
+    }
+    for stride in [0, 8, 16, 24, 1 << 40] {
+        add(base(), &|c, _| c.strides[1] = stride);
+    }
+    for address in [1, 8, 16] {
+        add(base(), &|c, _| c.address = address);
     }
     out
 }

@@ -1,9 +1,11 @@
 //! What is recorded on hardware: the programs, their inputs, and in which order the outputs lie in the recording.
 //!
 //! Shared by the example that writes the programs and by the test that replays the outputs. Central types:
-//! [`scalar::Row`], [`matrix::Form`], [`maps::Case`] and [`timings::Pattern`].
+//! [`scalar::Row`], [`matrix::Form`], [`maps::Case`], [`copies::Copy`] and
+//! [`timings::Pattern`].
 #![allow(dead_code, reason = "the example and the test each use their half")]
 
+pub mod copies;
 pub mod forms;
 pub mod inputs;
 pub mod maps;

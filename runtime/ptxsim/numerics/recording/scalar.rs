@@ -101,6 +101,7 @@ pub fn rows() -> Vec<Row> {
     selection_rows(&mut r);
     pack_rows(&mut r);
     video_rows(&mut r);
+    atomic_rows(&mut r);
     r.0
 }
 
@@ -386,4 +387,47 @@ fn video_rows(r: &mut Rows) {
     r.plain("vset.{u32.u32,s32.s32}.{lt,ge}.{add,min,max}", 32, &three);
     r.plain("{vshl,vshr}.{u32,s32}.{u32,s32}.u32{,.sat}.{clamp,wrap}", 32, &[Int(32), Count]);
     r.text("{vshl,vshr}.u32.s32.u32.clamp.add;w0 h1 b0", 32, &[Int(32), Count, Int(32)], "@ $d, $a.h1, $b.b0, $c;");
+}
+
+/// Atomics: what memory that held `a` holds afterwards.
+fn atomic_rows(r: &mut Rows) {
+    let add = ["u32", "s32", "u64", "f32", "f64", "noftz.f16", "noftz.bf16", "noftz.f16x2", "noftz.bf16x2"];
+    let order = ["u32", "s32", "u64", "s64"];
+    let bits = ["b32", "b64"];
+    let table: [(&str, &[&str]); 9] = [
+        ("add", &add),
+        ("min", &order),
+        ("max", &order),
+        ("inc", &["u32"]),
+        ("dec", &["u32"]),
+        ("and", &bits),
+        ("or", &bits),
+        ("xor", &bits),
+        ("exch", &bits),
+    ];
+    for (instruction, space) in [("atom", "global"), ("red", "global"), ("atom", "shared")] {
+        let around = |width: u32, operation: &str| {
+            let at = if space == "global" { "%out" } else { "%at" };
+            let place = "{ .shared .align 8 .b8 sm[1024]; .reg .b32 %at; mov.u32 %at, sm; mad.lo.u32 %at, %t, 8, %at;";
+            let (open, close) = if space == "global" { ("", "") } else { (place, " }") };
+            format!(
+                "{open} st.{space}.b{width} [{at}], $a; {operation} ld.volatile.{space}.b{width} $d, [{at}];{close}",
+                operation = operation.replace('~', at)
+            )
+        };
+        for (op, types) in table.iter().filter(|(op, _)| instruction == "atom" || *op != "exch") {
+            for ty in *types {
+                let k = kind(ty.rsplit('.').next().expect("a type"));
+                let old = if instruction == "atom" { "%z, " } else { "" };
+                let text = around(k.bits(), &format!("@ {old}[~], $b;"));
+                r.text(&format!("{instruction}.{space}.{op}.{ty}"), k.bits(), &[k, k], &text);
+            }
+        }
+        for ty in ["b16", "b32", "b64"].iter().filter(|_| instruction == "atom") {
+            let k = kind(ty);
+            // Compared with what is there, and with something else.
+            let text = around(k.bits(), "@ %z, [~], #, $c;");
+            r.text(&format!("atom.{space}.cas.{ty};{{$a,$b}}"), k.bits(), &[k, k, k], &text);
+        }
+    }
 }

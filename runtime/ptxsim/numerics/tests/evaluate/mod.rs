@@ -1,5 +1,6 @@
 //! What a spelled opcode computes, by way of the crate: the reading of opcodes that the recordings need.
 
+mod atomics;
 mod float;
 mod video;
 mod whole;
@@ -56,6 +57,9 @@ impl Expect {
 pub fn evaluate(opcode: &str, x: &[u64]) -> Option<Expect> {
     let (opcode, immediate) = opcode.split_once(';').unwrap_or((opcode, ""));
     let parts: Vec<&str> = opcode.split('.').collect();
+    if let "atom" | "red" = parts[0] {
+        return atomics::evaluate(&parts, immediate, x).map(Expect::Exact);
+    }
     if opcode.starts_with('v') {
         return video::evaluate(&parts, immediate, x).map(Expect::Exact);
     }
