@@ -87,7 +87,7 @@ fn run_text(text: &str, document: &Document, only: &str) -> Result<Vec<Outcome>,
                             interleave: 0,
                             fill_nan: false,
                         };
-                        tensor.check()?;
+                        tensor.check().map_err(|e| e.to_string())?;
                         tensor.encode().to_vec()
                     }
                 });

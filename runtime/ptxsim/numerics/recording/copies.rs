@@ -207,8 +207,12 @@ pub fn copies() -> Vec<Copy> {
         let across = -16 / size as i32;
         out.push(load(&format!("type {data_type}"), map.clone(), &[across, 7]));
         if data_type > 5 {
-            out.push(load(&format!("type {data_type} or NaN"), Case { fill: 1, ..map.clone() }, &[-3, 7]));
+            out.push(load(&format!("type {data_type} or NaN"), Case { fill: 1, ..map.clone() }, &[across, 7]));
         }
+    }
+    // tf32, which is rounded, on many numbers.
+    for data_type in [11, 12] {
+        out.push(load(&format!("many of type {data_type}"), packed(data_type, &[64, 60], &[64, 56]), &[0, 0]));
     }
     for (swizzle, inner) in [(1, 16), (2, 32), (3, 64), (3, 16), (3, 40), (2, 8), (1, 8)] {
         let map = Case { swizzle, ..packed(9, &[64, 40], &[inner, 24]) };
@@ -223,7 +227,7 @@ pub fn copies() -> Vec<Copy> {
         out.push(store(&format!("steps {steps:?}"), "", map, &[8, 1, 2]));
     }
     let integers = ["add", "min", "max", "inc", "dec", "and", "or", "xor"];
-    let reductions: [(u32, &[&str]); 9] = [
+    let reductions: [(u32, &[&str]); 11] = [
         (2, &integers),
         (3, &["add", "min", "max", "and", "or", "xor"]),
         (4, &["add", "min", "max", "and", "or", "xor"]),
@@ -233,6 +237,8 @@ pub fn copies() -> Vec<Copy> {
         (8, &["add"]),
         (9, &["add", "min", "max"]),
         (10, &["add"]),
+        (11, &["add"]),
+        (12, &["add"]),
     ];
     for (data_type, ops) in reductions {
         let size = element_bytes(data_type);
@@ -247,7 +253,8 @@ pub fn copies() -> Vec<Copy> {
 }
 
 /// What the hardware ends with an illegal instruction, though neither the ISA nor the driver's manual forbids it: innermost
-/// coordinates that are none of 16 bytes, stores that start below zero, reductions of s64 other than min and max.
+/// coordinates that are none of 16 bytes, stores that start below zero, reductions of s64 other than min and max; and what
+/// comes close to it.
 fn illegal(out: &mut Vec<Copy>) {
     let flat = || packed(9, &[200], &[64]);
     let map = || packed(9, &[40, 9], &[16, 5]);
@@ -263,10 +270,22 @@ fn illegal(out: &mut Vec<Copy>) {
         out.push(store("", op, packed(5, &[16, 32], &[16, 24]), &[4, 12]));
     }
     let columns = |lower: i32| Im2col { lower: vec![lower, lower], upper: vec![-2, -2], channels: 8, pixels: 64 };
-    let map = || packed(9, &[24, 9, 14, 4], &[]);
-    out.push(im2col(map(), columns(0), &[4, 4, 7, 2], &[0, 0], "load"));
-    out.push(im2col(map(), columns(-1), &[0, 4, 7, 2], &[], "store"));
-    out.push(im2col(map(), columns(0), &[0, 4, 7, -1], &[], "store"));
+    let map = || packed(9, &[24, 9, 9, 4], &[]);
+    out.push(im2col(map(), columns(0), &[4, 4, 5, 2], &[0, 0], "load"));
+    out.push(im2col(map(), columns(-1), &[0, 4, 5, 2], &[], "store"));
+    out.push(im2col(map(), Im2col { pixels: 2, ..columns(-1) }, &[0, 4, 5, 2], &[], "store"));
+    out.push(im2col(map(), Im2col { pixels: 2, ..columns(-1) }, &[0, -1, 5, 2], &[], "store"));
+    out.push(im2col(map(), Im2col { pixels: 2, ..columns(-1) }, &[0, 4, -1, 2], &[], "store"));
+    out.push(im2col(map(), Im2col { pixels: 2, upper: vec![1, 0], ..columns(0) }, &[0, 4, 5, 2], &[], "store"));
+    out.push(im2col(map(), Im2col { pixels: 2, upper: vec![-1, 0], ..columns(0) }, &[0, 4, 5, 2], &[], "store"));
+    out.push(im2col(map(), columns(0), &[0, 4, 5, -1], &[], "store"));
+    out.push(im2col(map(), columns(0), &[0, 4, 5, 3], &[], "store"));
+    out.push(im2col(map(), columns(0), &[-8, 4, 5, 1], &[], "store"));
+    out.push(im2col(map(), columns(0), &[-8, 4, 5, 1], &[0, 0], "load"));
+    // W from -1 to 6: a base behind the box, and one before it.
+    out.push(im2col(map(), columns(-1), &[0, 7, 5, 1], &[0, 0], "load"));
+    out.push(im2col(map(), columns(-1), &[0, -2, 5, 1], &[0, 0], "load"));
+    out.push(im2col(map(), columns(0), &[0, 7, 5, 1], &[], "store"));
 }
 
 fn im2col_copies(out: &mut Vec<Copy>) {
@@ -292,9 +311,10 @@ fn im2col_copies(out: &mut Vec<Copy>) {
         let shape = Im2col { lower: lower.to_vec(), upper: upper.to_vec(), channels, pixels };
         out.push(im2col(map.clone(), shape.clone(), at, offsets, "load"));
         out.push(im2col(Case { fill: 1, ..map.clone() }, shape.clone(), at, offsets, "load"));
-        // Stores start at no negative pixel.
-        let shape = Im2col { lower: lower.iter().map(|c| *c.max(&0)).collect(), ..shape };
-        let at: Vec<i32> = at.iter().map(|c| *c.max(&0)).collect();
+        // The pixels of stores are those of the tensor.
+        let (lower, upper) = (lower.iter().map(|c| *c.max(&0)).collect(), upper.iter().map(|c| *c.min(&0)).collect());
+        let shape = Im2col { lower, upper, ..shape };
+        let at: Vec<i32> = at.iter().zip(dims).map(|(c, d)| (*c).clamp(0, *d as i32 - 1)).collect();
         out.push(im2col(map.clone(), shape.clone(), &at, &[], "store"));
         out.push(im2col(map, shape, &at, &[], "add"));
     }

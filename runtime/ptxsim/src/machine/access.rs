@@ -519,7 +519,12 @@ impl Machine<'_> {
                 if !known && op != AtomOp::Exch {
                     unknown = Some(lane as u32);
                 }
-                let after = flush(combine(op, ty, flush(before), flush(values[lane]), third[lane]));
+                let after = if !global && op == AtomOp::Add && ty == Scalar::F64 {
+                    // A loop around an addition.
+                    nan64(f64::from_bits(before) + f64::from_bits(values[lane]), &[before, values[lane]])
+                } else {
+                    flush(combine(op, ty, flush(before), flush(values[lane]), third[lane]))
+                };
                 changed |= after != before;
                 region.store(offset + e * size, size, after, true);
                 old[e][lane] = before;
@@ -587,7 +592,10 @@ pub fn combine(op: AtomOp, ty: Scalar, a: u64, b: u64, c: u64) -> u64 {
             }
         }
         (Add, Scalar::F32) => u64::from(nan32(f32::from_bits(x) + f32::from_bits(y))),
-        (Add, Scalar::F64) => nan64(f64::from_bits(a) + f64::from_bits(b), &[b, a]),
+        // The memory's own adder hands a NaN on as it is.
+        (Add, Scalar::F64) if f64::from_bits(b).is_nan() => b,
+        (Add, Scalar::F64) if f64::from_bits(a).is_nan() => a,
+        (Add, Scalar::F64) => nan64(f64::from_bits(a) + f64::from_bits(b), &[]),
         (Add, Scalar::F16) => u64::from(to_f16(f16(x) + f16(y))),
         (Add, Scalar::Bf16) => u64::from(to_bf16(bf16(x) + bf16(y))),
         (Add, Scalar::F16x2) => u64::from(two(x, y, |p, q| to_f16(f16(p) + f16(q)))),

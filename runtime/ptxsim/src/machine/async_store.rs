@@ -83,7 +83,7 @@ impl Machine<'_> {
             let what = "an asynchronous reduction takes a value that was never written".to_string();
             self.finding(at, Class::Uninitialised, None, what);
         }
-        let target = (Spot::Shared(w.place.0, w.place.1), bytes as u64);
+        let target = [(Spot::Shared(w.place.0, w.place.1), bytes as u64)];
         let way = Way { asynchronous: false, strong: w.reduce.is_some() };
         self.landed_by(at, operation, w.barrier, None, target, way);
         self.change(at, 0, w.barrier, 0, -(bytes as i64)).map(|_| ())
@@ -118,7 +118,7 @@ impl Machine<'_> {
             self.finding(at, Class::Uninitialised, None, what);
         }
         let reads = from.ok().map(|(block, offset)| (Spot::Shared(block, offset), bytes as u64));
-        let target = (Spot::Shared(to.0, to.1), bytes as u64);
+        let target = [(Spot::Shared(to.0, to.1), bytes as u64)];
         self.landed_by(at, operation, barrier, reads, target, Way { asynchronous: true, strong: true });
     }
 

@@ -197,7 +197,7 @@ impl Machine<'_> {
                     Err(address) => self.spot(at, Space::Global, address),
                 };
                 let reads = from.map(|spot| (spot, u64::from(size)));
-                self.landed(at, &operation, barrier, reads, (Spot::Shared(dst_block, dst), u64::from(size)));
+                self.landed(at, &operation, barrier, reads, [(Spot::Shared(dst_block, dst), u64::from(size))]);
                 self.change(at, 0, barrier, 0, -i64::from(size))?;
             }
             Pending::Tensor { map, coordinates, dst_block, dst, barrier, count } => {
@@ -205,15 +205,30 @@ impl Machine<'_> {
                 let map = Map::decode(map).map_err(|_| Stop)?;
                 let tensor = map.tensor();
                 let mut runs = Runs::default();
-                let mut data = vec![tensor.fill(); count as usize];
-                let mut state = vec![DEFINED; count as usize];
+                let window = map.window() as usize;
                 let size = tensor.element as usize;
+                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((dst_block, dst)), window) else {
+                    return Err(Stop);
+                };
+                // Gaps stay as they are.
+                let mut data = region.data[offset..offset + window].to_vec();
+                let mut state = region.state[offset..offset + window].to_vec();
+                let fill = tensor.fill();
                 let mut bad = None;
                 map.each_element(coordinates, |offset, address| {
                     let to = tensor.swizzled(dst, offset) as usize - dst as usize;
-                    let Some(address) = address else { return };
+                    state[to..to + size].fill(DEFINED);
+                    let Some(address) = address else {
+                        data[to..to + size].copy_from_slice(&fill[..size]);
+                        return;
+                    };
                     runs.add(address, size as u64);
                     match self.global.find(address, size) {
+                        Some((region, from)) if tensor.converts() => {
+                            let bits = tensor.loaded(region.load(from, size).0);
+                            data[to..to + size].copy_from_slice(&bits.to_le_bytes()[..size]);
+                            state[to..to + size].copy_from_slice(&region.state[from..from + size]);
+                        }
                         Some((region, from)) => {
                             data[to..to + size].copy_from_slice(&region.data[from..from + size]);
                             state[to..to + size].copy_from_slice(&region.state[from..from + size]);
@@ -226,13 +241,15 @@ impl Machine<'_> {
                     self.finding(at, Class::OutOfBounds, None, format!("a tensor copy reads {place}"));
                     return Err(Stop);
                 }
-                if let Some((region, offset)) = self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize) {
-                    region.data[offset..offset + count as usize].copy_from_slice(&data);
-                    region.state[offset..offset + count as usize].copy_from_slice(&state);
+                if let Some((region, offset)) = self.bytes_at(at.cluster, Ok((dst_block, dst)), window) {
+                    region.data[offset..offset + window].copy_from_slice(&data);
+                    region.state[offset..offset + window].copy_from_slice(&state);
                 }
                 *self.report.bytes.entry("tensor load").or_insert(0) += u64::from(count);
                 let reads: Vec<_> = runs.spots(self, at).collect();
-                self.landed(at, &operation, barrier, reads, (Spot::Shared(dst_block, dst), u64::from(count)));
+                let spot = |(offset, len)| (Spot::Shared(dst_block, dst + offset), len);
+                let targets = tensor.pieces(dst, u64::from(count)).into_iter().map(spot);
+                self.landed(at, &operation, barrier, reads, targets);
                 self.change(at, 0, barrier, 0, -i64::from(count))?;
             }
             Pending::Arrive { block, copies, barrier, lanes } => {
@@ -293,9 +310,9 @@ impl Machine<'_> {
         operation: &PendingOperation,
         barrier: (usize, u64),
         reads: impl IntoIterator<Item = (Spot, u64)>,
-        target: (Spot, u64),
+        targets: impl IntoIterator<Item = (Spot, u64)>,
     ) {
-        self.landed_by(at, operation, barrier, reads, target, Way { asynchronous: true, strong: false });
+        self.landed_by(at, operation, barrier, reads, targets, Way { asynchronous: true, strong: false });
     }
 
     /// The same for what goes through the generic proxy, and for atomic operations.
@@ -305,7 +322,7 @@ impl Machine<'_> {
         operation: &PendingOperation,
         barrier: (usize, u64),
         reads: impl IntoIterator<Item = (Spot, u64)>,
-        (target, len): (Spot, u64),
+        targets: impl IntoIterator<Item = (Spot, u64)>,
         way: Way,
     ) {
         if !self.launch.order {
@@ -331,7 +348,9 @@ impl Machine<'_> {
         for (spot, len) in reads {
             self.touch(at, spot, len, Actor { write: false, strong: false, ..write }, None);
         }
-        self.touch(at, target, len, write, None);
+        for (spot, len) in targets {
+            self.touch(at, spot, len, write, None);
+        }
         self.pass_as(at, (cluster, agent), Post::Phase(cluster, barrier.0, barrier.1, phase), true);
     }
 

@@ -58,6 +58,13 @@ impl Im2colMap {
         if let Some(v) = self.lower.iter().chain(&self.upper).find(|v| !(-limit..limit).contains(*v)) {
             return Err(format!("a corner of the box of pixels at {v}; {} to {} are possible", -limit, limit - 1));
         }
+        if let Some(d) = self.tensor.dims[1..rank - 1].iter().find(|d| **d > 1 << 31) {
+            return Err(format!("an extent of {d} pixels; 1 to 2^31 are possible"));
+        }
+        let inner = u64::from(self.tensor.tile[0]) * u64::from(self.tensor.element);
+        if inner % 16 != 0 {
+            return Err(format!("{inner} bytes of channels a pixel; multiples of 16 are possible"));
+        }
         if (0..rank - 2).any(|n| self.last(n) < i64::from(self.lower[n])) {
             return Err("a box of pixels that holds none".into());
         }
@@ -164,6 +171,11 @@ impl Map {
         }
     }
 
+    /// Bytes of shared memory that a copy spans: a swizzle wider than a row leaves gaps.
+    pub fn window(&self) -> u32 {
+        self.tensor().spread(u64::from(self.bytes())) as u32
+    }
+
     /// Why an instruction cannot use the map so: its mode, its coordinates and behind them its im2col offsets.
     pub(super) fn check_use(&self, mode: Mode, rank: usize, coordinates: &[i32]) -> Result<(), String> {
         let has = self.tensor().dims.len();
@@ -178,15 +190,39 @@ impl Map {
         }
     }
 
+    /// Why the map and coordinates are none for a load, a store or a reduction. Neither the ISA nor the driver's manual says
+    /// so, but hardware ends these with an illegal instruction (`recordings/copies.out`).
+    pub(super) fn check_kind(&self, kind: TensorKind, coordinates: &[i32]) -> Result<(), String> {
+        let inner = i64::from(coordinates[0]) * i64::from(self.tensor().element);
+        if kind != TensorKind::Prefetch && inner % 16 != 0 {
+            return Err(format!(
+                "the innermost coordinate of a tensor copy, {}, is at byte {inner}; multiples of 16 are possible",
+                coordinates[0]
+            ));
+        }
+        if !matches!(kind, TensorKind::Store | TensorKind::Reduce(_)) {
+            return Ok(());
+        }
+        if let Some(c) = coordinates.iter().find(|c| **c < 0) {
+            return Err(format!("a tensor store at coordinate {c}; only loads may start below zero"));
+        }
+        if let Map::Im2col(m) = self
+            && (m.lower.iter().any(|c| *c < 0) || m.upper.iter().any(|c| *c > 0))
+        {
+            let corners = format!("{:?} to {:?}", m.lower, m.upper);
+            return Err(format!("an im2col store by a map whose box of pixels, {corners}, is larger than the tensor"));
+        }
+        self.check_reduction(kind)
+    }
+
     /// Why elements of the map's type cannot be reduced so.
-    pub(super) fn check_reduction(&self, kind: TensorKind) -> Result<(), String> {
+    fn check_reduction(&self, kind: TensorKind) -> Result<(), String> {
         let TensorKind::Reduce(op) = kind else { return Ok(()) };
         let names: &[&str] = match self.tensor().elemtype {
             2 => &["u32", "b32"],
             3 => &["s32", "b32"],
             4 => &["u64", "b64"],
-            // Sums of two's complement are those of u64.
-            5 => &["s64", "b64", "u64"],
+            5 => &["s64"],
             6 => &["f16"],
             7 | 8 | 11 | 12 => &["f32"],
             9 => &["f64"],

@@ -83,13 +83,18 @@ impl Machine<'_> {
 
     /// Records what a bulk store reads of shared memory.
     fn read_by_store(&mut self, at: At, warp: &Warp, s: &PendingStore) {
-        let (src, len) = match &s.store {
-            BulkStore::Linear { src, size, .. } => (*src, u64::from(*size)),
-            BulkStore::Tensor { map, src, .. } => (*src, Map::decode(map).map_or(0, |m| u64::from(m.bytes()))),
+        let (src, pieces) = match &s.store {
+            BulkStore::Linear { src, size, .. } => (*src, vec![(0, u64::from(*size))]),
+            BulkStore::Tensor { map, src, .. } => {
+                let start = shared_target(at, *src).1;
+                (*src, Map::decode(map).map_or(vec![], |m| m.tensor().pieces(start, u64::from(m.bytes()))))
+            }
         };
-        let (block, offset) = shared_target(at, src);
+        let (block, start) = shared_target(at, src);
         let at = At { line: s.line, ..at };
-        self.read_async(at, warp, &s.clocks, s.issuer, Spot::Shared(block, offset), len);
+        for (offset, len) in pieces {
+            self.read_async(at, warp, &s.clocks, s.issuer, Spot::Shared(block, start + offset), len);
+        }
     }
 
     /// Records what a bulk store writes of global memory.
@@ -160,17 +165,16 @@ impl Machine<'_> {
             }
             BulkStore::Tensor { map, coordinates, src, reduce } => {
                 let map = Map::decode(map).map_err(|_| Stop)?;
-                let (tensor, count) = (map.tensor(), map.bytes() as usize);
+                let (tensor, count, window) = (map.tensor(), map.bytes() as usize, map.window() as usize);
                 let mut runs = Runs::default();
                 let (block, start) = shared_target(at, *src);
-                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), count) else {
+                let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), window) else {
                     return Err(Stop);
                 };
-                let data = region.data[offset..offset + count].to_vec();
-                let state = region.state[offset..offset + count].to_vec();
+                let data = region.data[offset..offset + window].to_vec();
+                let state = region.state[offset..offset + window].to_vec();
                 let size = tensor.element as usize;
                 let (mut bad, mut undefined) = (None, false);
-                let ty = tensor.scalar();
                 map.each_element(coordinates, |offset, address| {
                     let from = (tensor.swizzled(start, offset) - start) as usize;
                     let Some(address) = address else { return };
@@ -182,7 +186,7 @@ impl Machine<'_> {
                             value[..size].copy_from_slice(&data[from..from + size]);
                             let mut value = u64::from_le_bytes(value);
                             if let Some(op) = reduce {
-                                value = combine(*op, ty, region.load(to, size).0, value, 0);
+                                value = tensor.reduced(*op, region.load(to, size).0, value);
                             }
                             region.store(to, size, value, true);
                         }

@@ -32,7 +32,7 @@ impl Machine<'_> {
             let rank = t.coordinates.len();
             let usable = Map::decode(&bytes).and_then(|map| {
                 map.check_use(t.mode, rank, &coordinates)?;
-                map.check_reduction(t.kind)?;
+                map.check_kind(t.kind, &coordinates[..rank])?;
                 Ok(map)
             });
             let map = match usable {
@@ -49,7 +49,7 @@ impl Machine<'_> {
                 self.finding(at, Class::Misaligned, Some(thread), what);
                 return Err(Stop);
             }
-            let count = map.bytes();
+            let (count, window) = (map.bytes(), map.window() as usize);
             match t.kind {
                 TensorKind::Load => {
                     let Some(bars) = bars else { return Err(Stop) };
@@ -60,10 +60,12 @@ impl Machine<'_> {
                         let barrier = rank.map_or_else(|| shared_target(at, b), |r| (r, b & 0xff_ffff));
                         self.live_barrier(at, thread, barrier)?;
                         self.visible_barrier(at, warp, barrier, thread);
-                        if self.bytes_at(at.cluster, Ok((dst_block, dst)), count as usize).is_none() {
-                            return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
+                        if self.bytes_at(at.cluster, Ok((dst_block, dst)), window).is_none() {
+                            return Err(self.bad_access(at, warp, Space::Shared, address, window, lane));
                         }
-                        self.poison(at.cluster, (dst_block, dst), count as usize);
+                        for (offset, len) in map.tensor().pieces(dst, u64::from(count)) {
+                            self.poison(at.cluster, (dst_block, dst + offset), len as usize);
+                        }
                         let what = Pending::Tensor {
                             map: bytes,
                             coordinates: coordinates.clone(),
@@ -77,8 +79,8 @@ impl Machine<'_> {
                     self.activity += 1;
                 }
                 TensorKind::Store | TensorKind::Reduce(_) => {
-                    if self.bytes_at(at.cluster, Ok(shared_target(at, address)), count as usize).is_none() {
-                        return Err(self.bad_access(at, warp, Space::Shared, address, count as usize, lane));
+                    if self.bytes_at(at.cluster, Ok(shared_target(at, address)), window).is_none() {
+                        return Err(self.bad_access(at, warp, Space::Shared, address, window, lane));
                     }
                     let reduce = if let TensorKind::Reduce(op) = t.kind { Some(op) } else { None };
                     let store = BulkStore::Tensor { map: bytes, coordinates, src: address, reduce };

@@ -4,8 +4,11 @@
 //! 24… extents (5 x u32, less one), 48… byte strides of dimensions 1–4 (u64 / 16 as u64), 80… box (5 x u16, less one),
 //! 96… element strides (5 x u8, less one). All zeros plus `tensormap.replace` of every field give a valid map.
 
-use super::op::Scalar;
+use super::access::combine;
+use super::op::{AtomOp, Scalar};
 use super::tiled::{Limit, Tiled};
+use tricot_ptx_numerics::convert::{Convert, Type};
+use tricot_ptx_numerics::format::{F32, Round, TF32};
 
 const MARK: [u8; 4] = *b"sim\0";
 
@@ -170,9 +173,60 @@ impl TensorMap {
         (0..self.tile.len()).map(|n| self.taken(n)).product::<u32>() * self.element
     }
 
-    /// What every byte of an element out of bounds is: zero, or for floats the NaN that `fma.oob` knows, all ones.
-    pub fn fill(&self) -> u8 {
-        if self.fill_nan { 0xff } else { 0 }
+    /// The bytes of an element out of bounds: zero, or for floats of every width a NaN of halves 7ff7 (as recorded; the ISA
+    /// names none).
+    pub fn fill(&self) -> [u8; 8] {
+        if self.fill_nan { 0x7ff7_7ff7_7ff7_7ff7_u64.to_le_bytes() } else { [0; 8] }
+    }
+
+    /// Whether copies into shared memory change bits.
+    pub fn converts(&self) -> bool {
+        matches!(self.elemtype, 11 | 12)
+    }
+
+    /// The bits of an element as a copy into shared memory leaves them: those of tf32 are rounded, but not flushed.
+    pub fn loaded(&self, bits: u64) -> u64 {
+        const ROUNDED: Convert = Convert {
+            to: Type::Float(&TF32),
+            from: Type::Float(&F32),
+            round: Round::Near,
+            whole: false,
+            sat: false,
+            finite: false,
+            relu: false,
+            ftz: false,
+        };
+        if self.converts() { ROUNDED.apply(bits) } else { bits }
+    }
+
+    /// What a reduction makes of an element in global memory.
+    pub fn reduced(&self, op: AtomOp, before: u64, value: u64) -> u64 {
+        let ftz = matches!(self.elemtype, 8 | 12);
+        let flush = |bits| if ftz { F32.flush(bits) } else { bits };
+        flush(combine(op, self.scalar(), flush(before), flush(value), 0))
+    }
+
+    /// Bytes of a row of the box.
+    fn row(&self) -> u64 {
+        u64::from(self.tile[0]) * u64::from(self.element)
+    }
+
+    /// Bytes from a row of the box to the next in shared memory: a swizzle wider than a row leaves a gap.
+    fn pitch(&self) -> u64 {
+        if self.swizzle == 0 { self.row() } else { 16 << self.swizzle }
+    }
+
+    /// Bytes of shared memory that `bytes` of the box take, with gaps.
+    pub fn spread(&self, bytes: u64) -> u64 {
+        bytes / self.row() * self.pitch()
+    }
+
+    /// The parts of shared memory that a copy of `bytes` at `start` touches: offset and length.
+    pub fn pieces(&self, start: u64, bytes: u64) -> Vec<(u64, u64)> {
+        if self.row() == self.pitch() {
+            return vec![(0, bytes)];
+        }
+        (0..bytes).step_by(16).map(|offset| (self.swizzled(start, offset) - start, 16)).collect()
     }
 
     /// What a box's shared address must be a multiple of.
@@ -180,9 +234,11 @@ impl TensorMap {
         128
     }
 
-    /// The shared address of a byte of the box after swizzling: 16-byte pieces are exchanged within 128-byte lines by the
-    /// line's number, `address bits 4–6 ^= bits 7–9` for 128 bytes, fewer bits for less.
+    /// The shared address of a byte of the box: 16-byte pieces are exchanged within 128-byte lines by the line's number,
+    /// `address bits 4–6 ^= bits 7–9` for 128 bytes, fewer bits for less.
     pub fn swizzled(&self, base: u64, offset: u64) -> u64 {
+        let (row, pitch) = (self.row(), self.pitch());
+        let offset = if row == pitch { offset } else { offset / row * pitch + offset % row };
         super::matrix::swizzle(base + offset, [0, 1, 2, 3][self.swizzle as usize])
     }
 
