@@ -190,15 +190,19 @@ fn print(report: &Report) {
     for (what, bytes) in &report.bytes {
         println!("{what}: {bytes} bytes");
     }
-    for (what, sectors, bytes) in
-        [("load", report.sectors[0], "global load"), ("store", report.sectors[1], "global store")]
-    {
-        let moved = report.bytes.get(bytes).copied().unwrap_or(0);
+    for (kind, what) in ["load", "store"].into_iter().enumerate() {
+        let share = |space: &str, count: u64, size: u64| {
+            let moved = report.bytes.get(format!("{space} {what}").as_str()).copied().unwrap_or(0);
+            format!("{:.0} % of their bytes used", moved as f64 * 100.0 / (size * count) as f64)
+        };
+        let (sectors, lines, passes) = (report.sectors[kind], report.lines[kind], report.passes[kind]);
         if sectors > 0 {
-            println!(
-                "global {what}: {sectors} sectors of 32 bytes, {:.0} % of their bytes used",
-                moved as f64 * 100.0 / (32 * sectors) as f64
-            );
+            let used = share("global", sectors, 32);
+            println!("global {what}: {sectors} sectors of 32 bytes, {used}, in {lines} lines");
+        }
+        if passes > 0 {
+            let used = share("shared", passes, 128);
+            println!("shared {what}: {passes} passes of 128 bytes, {used}");
         }
     }
     for (line, passes) in &report.bank_conflicts {

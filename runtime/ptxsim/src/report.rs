@@ -145,7 +145,11 @@ pub struct Report {
     pub bytes: BTreeMap<&'static str, u64>,
     /// 32-byte sectors touched in global memory by loads and by stores.
     pub sectors: [u64; 2],
-    /// Shared-memory passes beyond the first, by line.
+    /// 128-byte lines touched in global memory, likewise.
+    pub lines: [u64; 2],
+    /// Passes through the banks of shared memory by loads and by stores.
+    pub passes: [u64; 2],
+    /// Passes that bank conflicts add, by line.
     pub bank_conflicts: BTreeMap<u32, u64>,
     /// Multiply-adds of tensor cores.
     pub tensor_operations: u64,
@@ -194,6 +198,8 @@ impl Report {
                 "blocks": self.blocks,
                 "bytes": self.bytes,
                 "global_sectors": {"load": self.sectors[0], "store": self.sectors[1]},
+                "global_lines": {"load": self.lines[0], "store": self.lines[1]},
+                "shared_passes": {"load": self.passes[0], "store": self.passes[1]},
                 "bank_conflicts": self.bank_conflicts,
                 "tensor_multiply_adds": self.tensor_operations,
                 "barrier_waits": self.barrier_waits,

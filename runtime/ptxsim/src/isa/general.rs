@@ -147,7 +147,8 @@ impl Float {
         let flush = |bits: u64| if self.ftz { f.flush(bits) } else { bits };
         let [a, b, c] = x.map(flush);
         let sign = f.zero(true);
-        let missing = |bits: u64| self.oob && bits & 0xffff == 0xffff;
+        // The NaN that tensor copies fill in for an element out of bounds, of either sign.
+        let missing = |bits: u64| self.oob && bits & 0x7fff == 0x7ff7;
         let host = |f: &Format, of: fn(f64) -> f64| {
             f.from(&F64.unpack(of(f.to_f64(a)).to_bits()), Round::Near, Overflow::Ieee)
         };

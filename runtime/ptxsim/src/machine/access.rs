@@ -414,57 +414,6 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// Bytes, sectors and bank conflicts of an access (32 banks of 4 bytes; wide accesses go in halves or quarters).
-    fn count_access(&mut self, at: At, space: Space, addresses: &[u64; 32], bytes: usize, mask: u32, kind: usize) {
-        if !self.launch.counters || mask == 0 {
-            return;
-        }
-        let first = mask.trailing_zeros() as usize;
-        let space = if space == Space::Generic { window(addresses[first]).0 } else { space };
-        let name = match (space, kind) {
-            (Space::Global, 0) => "global load",
-            (Space::Global, _) => "global store",
-            (Space::Shared, 0) => "shared load",
-            (Space::Shared, _) => "shared store",
-            (Space::Local, _) => "local",
-            _ => return,
-        };
-        *self.report.bytes.entry(name).or_insert(0) += u64::from(mask.count_ones()) * bytes as u64;
-        let lanes = (0..32).filter(|l| mask >> l & 1 != 0);
-        if space == Space::Global {
-            let mut sectors: Vec<u64> =
-                lanes.flat_map(|l| [addresses[l] >> 5, addresses[l].saturating_add(bytes as u64 - 1) >> 5]).collect();
-            sectors.sort_unstable();
-            sectors.dedup();
-            self.report.sectors[kind] += sectors.len() as u64;
-        } else if space == Space::Shared {
-            let step = match bytes {
-                16 => 8,
-                8 => 16,
-                _ => 32,
-            };
-            let mut extra = 0;
-            for part in (0..32).step_by(step) {
-                let mut words = [(0u8, [0u64; 32]); 32];
-                let mut worst = 0u8;
-                for l in (part..part + step).filter(|l| mask >> l & 1 != 0) {
-                    for word in (addresses[l] >> 2)..=(addresses[l].saturating_add(bytes as u64 - 1) >> 2) {
-                        let (n, seen) = &mut words[(word & 31) as usize];
-                        if !seen[..*n as usize].contains(&word) && *n < 32 {
-                            seen[*n as usize] = word;
-                            *n += 1;
-                            worst = worst.max(*n);
-                        }
-                    }
-                }
-                extra += u64::from(worst.saturating_sub(1));
-            }
-            if extra > 0 {
-                *self.report.bank_conflicts.entry(at.line).or_insert(0) += extra;
-            }
-        }
-    }
-
     #[allow(clippy::too_many_arguments)]
     pub(super) fn atomic(
         &mut self,

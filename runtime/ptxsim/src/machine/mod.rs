@@ -11,6 +11,7 @@ mod carry;
 mod compare;
 pub mod convert;
 mod copies;
+mod counters;
 mod decode;
 mod family;
 mod family_async;

@@ -52,8 +52,8 @@ fn scalar(parts: &[&str], f: &'static Format, x: &[u64]) -> Option<Expect> {
     let y: Vec<u64> = x.iter().map(|&bits| flush(bits)).collect();
     let mode = round(parts);
     let sign = f.zero(true);
-    // The NaN that `.oob` takes for a missing operand (PTX ISA, fma).
-    let missing = |bits: u64| has("oob") && bits & 0xffff == 0xffff;
+    // The NaN of either sign that `.oob` takes for a missing operand.
+    let missing = |bits: u64| has("oob") && bits & 0x7fff == 0x7ff7;
     let out = match parts[0] {
         "add" => arith::add(f, y[0], y[1], mode),
         "sub" => arith::sub(f, y[0], y[1], mode),
