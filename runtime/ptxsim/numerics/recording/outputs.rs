@@ -2,6 +2,7 @@
 
 use std::{env, fs, path::PathBuf};
 
+use super::matrix::Form;
 use super::scalar::{Row, SETS};
 
 /// The folder of the recording: the repository's, whose path from the crate is given, or that of `PTX_RECORDING`.
@@ -24,4 +25,14 @@ pub fn scalar(folder: &std::path::Path, rows: &[Row]) -> Vec<Vec<u64>> {
             mine.chunks(bytes(row)).map(word).collect()
         })
         .collect()
+}
+
+/// The recorded words of each form: trial by trial, thread by thread.
+pub fn matrix(folder: &std::path::Path, forms: &[Form]) -> Vec<Vec<u32>> {
+    let bytes = fs::read(folder.join("matrix.out")).expect("matrix.out: see record.py for the command that makes it");
+    let count = |form: &Form| (form.trials * form.threads() * form.d_words()) as usize;
+    let length: usize = forms.iter().map(|form| 4 * count(form)).sum();
+    assert_eq!(bytes.len(), length, "the recording and the forms differ in length: record the forms anew");
+    let mut words = bytes.as_chunks().0.iter().map(|word| u32::from_le_bytes(*word));
+    forms.iter().map(|form| words.by_ref().take(count(form)).collect()).collect()
 }

@@ -21,7 +21,7 @@ impl Row {
     pub fn input(&self, i: usize, k: usize) -> u64 {
         let (kind, h) = (self.operands[k], hash(seed(&self.opcode), (i * 4 + k) as u64));
         // NaNs of which one may stand for an operand out of bounds.
-        if self.opcode.contains(".oob") && h >> 60 < 6 {
+        if i >= 36 && self.opcode.contains(".oob") && h >> 60 < 6 {
             let nan = |h: u64| [0x7ff7, 0xfff7, 0x7fff, 0xffff, 0x7ffe, 0x7e00, 0x7ff7, 0x3c00][(h >> 40) as usize % 8];
             return nan(h) | if kind.bits() == 32 { nan(hash(h, 0)) << 16 } else { 0 };
         }

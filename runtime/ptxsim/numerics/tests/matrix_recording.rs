@@ -5,45 +5,45 @@ mod recording;
 
 mod model;
 
-use std::{fs, path::PathBuf};
-
 use model::trial;
-use recording::forms::forms;
+use recording::{forms::forms, outputs};
 
 #[test]
-#[ignore = "needs matrix.out, which record.py makes on a GPU"]
 fn matrix_outputs_are_those_of_the_hardware() {
-    let folder = std::env::var_os("PTX_RECORDING")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recordings"), PathBuf::from);
-    let Ok(recorded) = fs::read(folder.join("matrix.out")) else {
-        panic!("{} has no matrix.out: see record.py for the command that makes it", folder.display());
-    };
-    let mut recorded = recorded.chunks(4).map(|w| u32::from_le_bytes(w.try_into().expect("4 bytes")));
-    let (mut failures, mut total) = (vec![], 0);
-    for (number, form) in forms().iter().enumerate() {
-        let (mut wrong, mut first, mut count) = (0, String::new(), 0);
-        for t in 0..form.trials {
-            for (i, ours) in trial(form, t).into_iter().enumerate() {
-                let theirs = recorded.next().expect("an output for each form");
-                count += 1;
-                if ours != theirs {
-                    if wrong == 0 {
-                        first = format!("trial {t} word {i}: computed {ours:08x}, recorded {theirs:08x}");
-                    }
-                    wrong += 1;
-                }
-            }
-        }
-        total += count;
-        if wrong > 0 {
+    let forms = forms();
+    let folder = outputs::folder(concat!(env!("CARGO_MANIFEST_DIR"), "/../recordings"));
+    let recorded = outputs::matrix(&folder, &forms);
+    let (mut failures, mut outputs) = (vec![], 0);
+    for (number, (form, theirs)) in forms.iter().zip(&recorded).enumerate() {
+        let ours: Vec<u32> = (0..form.trials).flat_map(|t| trial(form, t)).collect();
+        assert_eq!(ours.len(), theirs.len(), "{}", form.opcode);
+        outputs += form.m * form.n * form.trials;
+        let wrong: Vec<usize> = (0..ours.len()).filter(|i| ours[*i] != theirs[*i]).collect();
+        if let Some(first) = wrong.first() {
             failures.push(format!(
-                "m{number} {} A in {} {:?}: {wrong} of {count}; {first}",
+                "m{number} {} A in {} {:?}: {} of {}; word {first}: computed {:08x}, recorded {:08x}",
                 form.opcode,
                 if form.a_regs { "registers" } else { "memory" },
-                (form.selector, form.trans_a, form.trans_b)
+                (form.selector, form.trans_a, form.trans_b),
+                wrong.len(),
+                ours.len(),
+                ours[*first],
+                theirs[*first]
             ));
         }
     }
-    assert!(recorded.next().is_none(), "the recording is longer than the forms");
-    assert!(failures.is_empty(), "{total} words, {} forms differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(failures.is_empty(), "{} forms differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(outputs > 1_000_000, "only {outputs} outputs");
+}
+
+/// A form without a recording fails here, not by a shifted comparison.
+#[test]
+fn every_form_is_recorded() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../recordings/recording.json"));
+    let recording: serde_json::Value = serde_json::from_str(&text.expect("recording.json")).expect("JSON");
+    let recorded: Vec<&str> =
+        recording["matrix"].as_array().expect("a list").iter().filter_map(|v| v.as_str()).collect();
+    let forms = forms();
+    let ours: Vec<&str> = forms.iter().map(|f| f.opcode.as_str()).collect();
+    assert!(recorded == ours, "the forms are not those of recording.json: record them anew");
 }
