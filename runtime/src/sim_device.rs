@@ -11,6 +11,7 @@ use std::time::Instant;
 use tricot_plan::{How, Launch, Step, Swizzle};
 use tricot_ptxsim::machine::tensormap::element_bytes;
 use tricot_ptxsim::memory::{DEFINED, UNDEFINED};
+use tricot_ptxsim::report::Severity;
 use tricot_ptxsim::{Device, Launch as SimLaunch, TensorMap, pack};
 use tricot_types::{DType, Diagnostic};
 
@@ -212,7 +213,9 @@ impl SimProgram {
         if errors > 0 {
             let faults = if errors == 1 { "a fault" } else { &format!("{errors} faults") };
             let base = fail(format!("the simulator finds {faults}"));
-            return Err(report.errors().take(SHOWN).fold(base, |d, f| d.with_note(f.to_string())));
+            let errors = report.by_cause().into_iter().filter(|(_, f)| f.class.severity() == Severity::Error);
+            let line = |(follows, f)| format!("{}{f}", if follows { "may follow from it: " } else { "" });
+            return Err(errors.take(SHOWN).map(line).fold(base, Diagnostic::with_note));
         }
         for (address, (base, bytes)) in regions {
             let Some(region) = device.memory.region(base) else { continue };

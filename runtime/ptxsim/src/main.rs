@@ -176,8 +176,8 @@ fn work(options: &Options) -> Result<bool, String> {
 
 fn print(report: &Report) {
     print!("{}", report.output);
-    for finding in &report.findings {
-        println!("{finding}");
+    for (follows, finding) in report.by_cause() {
+        println!("{}{finding}", if follows { "  may follow from it: " } else { "" });
     }
     println!("{} findings", report.findings.len());
     for step in &report.order {

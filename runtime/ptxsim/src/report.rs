@@ -67,6 +67,22 @@ impl Class {
         }
     }
 
+    /// Whether it may be what another mistake leads to: a value that has not arrived, what is computed from it, a wait for what
+    /// never comes.
+    fn may_follow(self) -> bool {
+        use Class::*;
+        matches!(
+            self,
+            Uninitialised | OutOfBounds | Misaligned | Deadlock | Divergence | Assertion | Trap | StepLimit | TensorMap
+        )
+    }
+
+    /// Whether it breaks the order of a program.
+    fn breaks_order(self) -> bool {
+        use Class::*;
+        matches!(self, Race | ProxyOrder | Barrier | Mbarrier | Wgmma | PtxContract | RegisterPool)
+    }
+
     /// Whether a run cannot go on after it.
     pub fn is_fatal(self) -> bool {
         use Class::*;
@@ -175,6 +191,25 @@ impl Report {
         self.findings.iter().filter(|f| f.class.severity() == Severity::Error)
     }
 
+    /// The finding of broken order that another may follow from: a value that is missing in the same block, or a wait without
+    /// end in any. Which of the two was noticed first does not matter: a copy that comes too late is found when it comes.
+    fn cause(&self, finding: &Finding) -> Option<usize> {
+        let everywhere = matches!(finding.class, Class::Deadlock | Class::StepLimit);
+        let cause = |f: &Finding| f.class.breaks_order() && (everywhere || f.block == finding.block);
+        if finding.class.may_follow() { self.findings.iter().position(cause) } else { None }
+    }
+
+    /// The findings in the order in which to read them, each with those behind it that may follow from it; `true` for these.
+    pub fn by_cause(&self) -> Vec<(bool, &Finding)> {
+        let causes: Vec<Option<usize>> = self.findings.iter().map(|f| self.cause(f)).collect();
+        let mut out = vec![];
+        for (i, finding) in self.findings.iter().enumerate().filter(|(i, _)| causes[*i].is_none()) {
+            out.push((false, finding));
+            out.extend(self.findings.iter().zip(&causes).filter(|(_, c)| **c == Some(i)).map(|(f, _)| (true, f)));
+        }
+        out
+    }
+
     pub fn is_fatal(&self) -> bool {
         self.findings.iter().any(|f| f.class.is_fatal())
     }
@@ -186,7 +221,7 @@ impl Report {
             .map(|f| {
                 serde_json::json!({
                     "class": f.class.name(), "severity": f.class.severity().name(), "kernel": f.kernel, "block": f.block, "thread": f.thread, "line": f.line,
-                    "source": f.source, "message": f.message, "count": f.count,
+                    "source": f.source, "message": f.message, "count": f.count, "may_follow_from": self.cause(f),
                 })
             })
             .collect();
