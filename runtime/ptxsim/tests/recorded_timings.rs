@@ -42,7 +42,7 @@ fn cycles_follow_from_passes_lines_and_sectors() {
         let (count, most) = match (pattern.place, pattern.store) {
             (Place::Shared, _) => (each(report.passes[kind]), 1.05),
             // Loads have a latency that 16 warps do not hide where an access is one line.
-            (Place::Global, false) => (each(report.lines[kind]), 1.25 + 0.25 / each(report.lines[kind])),
+            (Place::Global, false) => (each(report.lines[kind]), 1.25 + 0.5 / each(report.lines[kind])),
             (Place::Global, true) => (each(report.sectors[kind]), 1.25),
         };
         // Bytes of global memory take twice the time of words; the counters do not know.

@@ -391,6 +391,16 @@ fn video_rows(r: &mut Rows) {
     r.plain("vset.{u32.u32,s32.s32,u32.s32}.{eq,ne,lt,le,gt,ge}", 32, &three[..2]);
     r.plain("vset.{u32.u32,s32.s32}.{lt,ge}.{add,min,max}", 32, &three);
     r.plain("{vshl,vshr}.{u32,s32}.{u32,s32}.u32{,.sat}.{clamp,wrap}", 32, &[Int(32), Count]);
+    r.plain(&format!("{ops}.{{u32,s32}}.u32.u32{{,.sat}}.{{add,min,max}}"), 32, &three);
+    r.plain("vset.{u32.s32,s32.u32}.{lt,ge}.{add,min,max}", 32, &three);
+    r.plain("{vshl,vshr}.{u32,s32}.s32.u32{,.sat}.clamp.{min,max}", 32, &[Int(32), Count, Int(32)]);
+    for d in ["h0", "h1", "b0", "b1", "b3"] {
+        let text = format!("@ $d.{d}, $a.h1, $b.b3, $c;");
+        r.text(&format!("{{vadd,vsub,vabsdiff}}.{{u32,s32}}.s32.u32{{,.sat}};{d} h1 b3"), 32, &three, &text);
+        let text = format!("@ $d.{d}, $a, $b, $c;");
+        r.text(&format!("{{vadd,vmin}}.{{u32,s32}}.s32.u32.sat;{d} w0 w0"), 32, &three, &text);
+        r.text(&format!("vshl.{{u32,s32}}.s32.u32.sat.clamp;{d} w0 w0"), 32, &[Int(32), Count, Int(32)], &text);
+    }
     r.text("{vshl,vshr}.u32.s32.u32.clamp.add;w0 h1 b0", 32, &[Int(32), Count, Int(32)], "@ $d, $a.h1, $b.b0, $c;");
 }
 

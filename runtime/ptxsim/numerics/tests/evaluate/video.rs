@@ -78,29 +78,61 @@ fn scalar(parts: &[&str], selectors: &str, x: &[u64]) -> Option<u64> {
         element(&[x[k] >> shift], 0, 32 / bits, parts[k + first] == "s32")
     };
     let (p, q) = (part(0), part(1));
-    let t = match parts[0] {
+    let shift_left = parts[0] == "vshl";
+    let exact = match parts[0] {
         "vshl" | "vshr" => {
             let n = if parts.contains(&"wrap") { q & 31 } else { q.min(32) };
-            if parts[0] == "vshl" { i128::from(p) << n } else { i128::from(p >> n) }
+            if shift_left { i128::from(p) << n } else { i128::from(p >> n) }
         }
         _ => i128::from(operate(parts, p, q)?),
     };
     let (bits, shift) = place(selectors[0]);
     let signed = first == 2 && parts[1] == "s32";
-    let (low, high) =
-        if signed { (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1) } else { (0, (1i128 << bits) - 1) };
-    let t = if parts.contains(&"sat") { t.clamp(low, high) } else { t } as u32;
+    // What ptxas makes of these, which is not always the ISA's text: see the simulator's `video`.
+    let wrapped = |t: i128| i128::from(t as u32 as i32);
+    let fits = matches!(parts[0], "vmin" | "vmax" | "vabsdiff") && parts[1..4] == ["u32"; 3] && bits == 32;
+    let t = if parts.contains(&"sat") && !fits {
+        let (t, width) = if shift_left { (exact << 94 >> 94, 32) } else { (exact, bits) };
+        let most = if signed { (1i128 << (width - 1)) - 1 } else { (1i128 << width) - 1 };
+        wrapped(match (width, signed) {
+            (32, true) => t.clamp(-(1 << 31), most),
+            (32, false) if t < 0 => 0,
+            (32, false) if shift_left => t.min(most),
+            (32, false) => t,
+            _ if t < 0 => most,
+            _ => t.min(most),
+        })
+    } else if matches!(parts[0], "vadd" | "vsub") {
+        wrapped(exact)
+    } else {
+        exact
+    };
     let c = x.get(2).map_or(0, |c| *c as u32);
+    // The second operation is one on 64 bits, for `vset` with the sign of its first source.
+    let second_signed = parts[1] == "s32";
+    let (wide, c64) = (t as i64, if second_signed { i64::from(c as i32) } else { i64::from(c) });
+    let less = if second_signed { wide < c64 } else { (wide as u64) < c64 as u64 };
     Some(u64::from(match *parts.last()? {
-        "add" => c.wrapping_add(t),
-        "min" if signed => (c as i32).min(t as i32) as u32,
-        "max" if signed => (c as i32).max(t as i32) as u32,
-        "min" => c.min(t),
-        "max" => c.max(t),
-        _ if bits == 32 => t,
+        "add" => c.wrapping_add(t as u32),
+        "min" => {
+            if less {
+                t as u32
+            } else {
+                c
+            }
+        }
+        "max" => {
+            if less {
+                c
+            } else {
+                t as u32
+            }
+        }
+        _ if bits == 32 => t as u32,
         _ => {
             let field = ((1u64 << bits) - 1) as u32;
-            c & !(field << shift) | (t & field) << shift
+            let from = if (bits, shift) == (16, 16) { 16 } else { 0 };
+            c & !(field << shift) | (t as u32 >> from & field) << shift
         }
     }))
 }
