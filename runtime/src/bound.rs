@@ -102,6 +102,8 @@ impl BoundStep {
 #[derive(Clone, Debug)]
 pub struct BoundGpu {
     pub kernel: String,
+    /// The user's values that it computes, by name and operator.
+    pub nodes: Vec<String>,
     pub grid: [u32; 3],
     pub block: [u32; 3],
     pub cluster: [u32; 3],
@@ -109,6 +111,16 @@ pub struct BoundGpu {
     pub params: Vec<BoundParam>,
     /// Bytes of scratch to zero before the launch.
     pub zero_scratch: u64,
+}
+
+impl BoundGpu {
+    /// The kernel and the nodes it computes, for messages.
+    pub fn place(&self) -> String {
+        match &self.nodes[..] {
+            [] => format!("kernel `{}`", self.kernel),
+            nodes => format!("kernel `{}` of {}", self.kernel, nodes.join(", ")),
+        }
+    }
 }
 
 /// A kernel parameter; buffers by index into [`Bound::buffers`].
@@ -315,6 +327,7 @@ impl Binder<'_> {
                 let param = |p: &Param| gpu_param(p, &buffers, &symbols, &inner, bound);
                 Ok(Some(BoundStep::Gpu(BoundGpu {
                     kernel: kernel.clone(),
+                    nodes: launch.nodes.clone(),
                     grid,
                     block: gpu.block,
                     cluster: gpu.cluster,

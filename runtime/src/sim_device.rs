@@ -142,8 +142,7 @@ impl SimProgram {
         if gpu.grid.contains(&0) {
             return Ok(());
         }
-        let fail =
-            |message: String| Diagnostic::error("TC0870", message).at_name(format!("kernel `{}`", gpu.kernel), "");
+        let fail = |message: String| Diagnostic::error("TC0870", message).at_name(gpu.place(), "");
         let missing = || Diagnostic::error("TC0825", format!("kernel `{}` was not loaded", gpu.kernel));
         let (text, entry) = self.kernels.get(&gpu.kernel).ok_or_else(missing)?;
         let mut device = Device::new();
@@ -187,22 +186,19 @@ impl SimProgram {
                 BoundParam::Value(v) => *v as u64,
                 BoundParam::TensorMap(map) => {
                     let tensor = tensor_map(map, regions[&pointers[map.buffer]].0);
-                    tensor.check().map_err(fail)?;
+                    tensor.check().map_err(|e| fail(e.to_string()))?;
                     arguments.push(tensor.encode().to_vec());
                     continue;
                 }
             };
             arguments.push(value.to_le_bytes()[..(*size as usize).min(8)].to_vec());
         }
-        let threads: u32 = gpu.block.iter().product();
         let launch = SimLaunch {
             grid: gpu.grid,
             block: gpu.block,
             cluster: gpu.cluster,
             dynamic_shared: gpu.shared_bytes,
             params: pack(&program, &arguments).map_err(fail)?,
-            // What ptxas gives a thread of a kernel that divides its registers anew (PTX ISA 9.7.19.5).
-            registers: program.bounds.maxntid.map(|_| (65_536 / threads.max(1) / 8 * 8).min(168)),
             step_limit: LIMIT,
             order: true,
             exact: false,

@@ -40,6 +40,7 @@ pub fn launch(kernel: &str, buffers: &[u32], symbols: &[(&str, &str)], how: How)
         buffers: buffers.iter().map(|b| BufferId(*b)).collect(),
         symbols: symbols.iter().map(|(_, value)| poly(value)).collect(),
         symbol_names: symbols.iter().map(|(name, _)| symbol(name)).collect(),
+        nodes: vec![],
         work: None,
         how,
     })

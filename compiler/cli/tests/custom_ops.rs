@@ -212,7 +212,10 @@ fn gpu_code_runs_in_the_simulator() {
     assert!(build(&outside));
     let said = refused(&[&["verify", text(&bundle), "--source", text(&outside)], &numerics[..]].concat(), "TC0870");
     assert!(
-        said.contains("out-of-bounds") && said.contains("line") && said.contains("end of `workspace buffer"),
+        said.contains("out-of-bounds")
+            && said.contains("line")
+            && said.contains("end of `workspace buffer")
+            && said.contains("` of %"),
         "{said}"
     );
 }

@@ -462,6 +462,11 @@ impl<'t> Reader<'t> {
         self.text[self.at..].starts_with(|c: char| c.is_ascii_digit())
     }
 
+    /// Whether a quoted text comes next.
+    pub fn next_is_quote(&mut self) -> bool {
+        self.next_is('"')
+    }
+
     fn next_is(&mut self, c: char) -> bool {
         self.skip();
         self.text[self.at..].starts_with(c)

@@ -38,7 +38,7 @@ fn steps(s: &Schedule, messages: &mut Vec<String>) {
         };
         let unknown = touched.iter().filter(|b| b.0 as usize >= s.buffers.len());
         let unknown: Vec<String> = unknown.map(|b| format!("step {i}: no buffer {}", b.0)).collect();
-        let ScheduledStep::Launch { kernel, buffers, symbols } = step else {
+        let ScheduledStep::Launch { kernel, buffers, symbols, .. } = step else {
             messages.extend(unknown);
             continue;
         };

@@ -99,6 +99,8 @@ pub enum ScheduledStep {
         buffers: Vec<BufferId>,
         /// Values of the kernel's symbols, in its order.
         symbols: Vec<Poly>,
+        /// The user's values that it computes, by name and operator.
+        nodes: Vec<String>,
     },
     /// Copies whole buffers' bytes.
     Copy { from: BufferId, to: BufferId, bytes: Poly },
@@ -168,7 +170,7 @@ impl Schedule {
         for step in &self.steps {
             steps.push(match step {
                 ScheduledStep::Copy { from, to, bytes } => Step::Copy { from: *from, to: *to, bytes: bytes.clone() },
-                ScheduledStep::Launch { kernel, buffers, symbols } => {
+                ScheduledStep::Launch { kernel, buffers, symbols, nodes } => {
                     let missing = || Diagnostic::error("TC1041", format!("kernel `{kernel}` was not compiled"));
                     let done = compiled.kernels.get(kernel).ok_or_else(missing)?;
                     let desc = kernels.get(kernel.as_str()).ok_or_else(missing)?;
@@ -177,6 +179,7 @@ impl Schedule {
                         buffers: buffers.clone(),
                         symbols: symbols.clone(),
                         symbol_names: desc.symbols.clone(),
+                        nodes: nodes.clone(),
                         work: work::work(desc, &self.symbols),
                         how: done.how.clone(),
                     })

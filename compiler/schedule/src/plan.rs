@@ -6,7 +6,7 @@ use crate::memory::{Need, place};
 use crate::nest::{Before, Lowered};
 use crate::{Schedule, ScheduledStep};
 use std::collections::{BTreeMap, BTreeSet};
-use tricot_dialects::{Hash, ValueId};
+use tricot_dialects::{Hash, NodeId, ValueId};
 use tricot_kernel::{Access, Body, Expr, Extent, Index, KernelDesc, Loop, Stage, Store};
 use tricot_plan::{BufferId, PlanBuffer, Storage};
 use tricot_types::{Diagnostic, Poly, Symbol};
@@ -18,6 +18,7 @@ pub fn plan(flat: &Flat, kernels: Kernels) -> Result<Schedule, Vec<Diagnostic>> 
         schedule: Schedule { symbols: flat.symbols.clone(), ..Schedule::default() },
         ids: BTreeMap::new(),
         stored: kernels.stored.clone(),
+        order: flat.function.live_order(),
     };
     planner.place_values(&kernels);
     for (root, lowered) in kernels.kernels {
@@ -34,6 +35,8 @@ struct Planner<'f> {
     /// Buffers by [`holder`].
     ids: BTreeMap<ValueId, BufferId>,
     stored: BTreeSet<ValueId>,
+    /// Nodes of the graph in order.
+    order: Vec<NodeId>,
 }
 
 impl Planner<'_> {
@@ -134,7 +137,7 @@ impl Planner<'_> {
     }
 
     fn launch(&mut self, root: ValueId, lowered: Lowered) {
-        let Lowered { buffers, exprs, body, values, before, .. } = lowered;
+        let Lowered { buffers, exprs, body, values, inlined, before } = lowered;
         match before {
             None => {}
             Some(Before::Launch(first)) => self.launch(root, *first),
@@ -159,11 +162,24 @@ impl Planner<'_> {
             kernel: desc.name.clone(),
             buffers: values.iter().map(|v| self.id(*v)).collect(),
             symbols: desc.symbols.iter().map(|s| Poly::symbol(s.clone())).collect(),
+            nodes: self.names(&inlined),
         };
         self.schedule.steps.push(step);
         if !self.schedule.kernels.iter().any(|k| k.name == desc.name) {
             self.schedule.kernels.push(desc);
         }
+    }
+
+    /// The user's names of values, in the order of the graph, with the operator.
+    fn names(&self, values: &BTreeSet<ValueId>) -> Vec<String> {
+        let nodes: BTreeSet<_> = values.iter().map(|v| v.node).collect();
+        let named = |id: &NodeId| {
+            let node = self.flat.function.node(*id);
+            let name = node.names.iter().find(|name| !name.is_empty())?;
+            let op = node.origin.as_ref().map_or(node.op.name, |o| &o.op);
+            Some(format!("%{name} {op}"))
+        };
+        self.order.iter().filter(|id| nodes.contains(id)).filter_map(named).collect()
     }
 
     /// Outputs that are inputs, constants, other outputs, or that could not be written in place.

@@ -72,10 +72,15 @@ impl Display for Schedule {
         for step in &self.steps {
             match step {
                 ScheduledStep::Copy { from, to, bytes } => writeln!(f, "copy {} to {} bytes ({bytes})", from.0, to.0)?,
-                ScheduledStep::Launch { kernel, buffers, symbols } => {
+                ScheduledStep::Launch { kernel, buffers, symbols, nodes } => {
                     write!(f, "launch {kernel} buffers")?;
                     buffers.iter().try_for_each(|b| write!(f, " {}", b.0))?;
-                    writeln!(f, " symbols [{}]", sizes(symbols))?;
+                    write!(f, " symbols [{}]", sizes(symbols))?;
+                    if !nodes.is_empty() {
+                        write!(f, " of")?;
+                        nodes.iter().try_for_each(|n| write!(f, " {}", quote(n)))?;
+                    }
+                    writeln!(f)?;
                 }
             }
         }
@@ -207,7 +212,13 @@ fn read(r: &mut Reader<'_>, constants: &ConstantStore, missing: &mut Vec<String>
                 buffers.push(BufferId(r.number()?));
             }
             r.expect("symbols")?;
-            s.steps.push(ScheduledStep::Launch { kernel, buffers, symbols: r.polys()? });
+            let (symbols, mut nodes) = (r.polys()?, vec![]);
+            if r.take("of") {
+                while r.next_is_quote() {
+                    nodes.push(r.quoted()?);
+                }
+            }
+            s.steps.push(ScheduledStep::Launch { kernel, buffers, symbols, nodes });
         } else {
             break;
         }

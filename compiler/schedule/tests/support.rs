@@ -172,7 +172,7 @@ pub fn run(s: &Schedule, engine: &Engine, module: &Module, bindings: &Bindings, 
                 assert_eq!(data.len(), bytes(n));
                 write(&mut arena, &mut outputs, to.0 as usize, &data);
             }
-            ScheduledStep::Launch { kernel, buffers, symbols } => {
+            ScheduledStep::Launch { kernel, buffers, symbols, .. } => {
                 let desc = s.kernels.iter().find(|k| k.name == *kernel).unwrap();
                 let symbols: Vec<i64> = symbols.iter().map(|p| p.eval(bindings).unwrap()).collect();
                 let mut data: Vec<Vec<u8>> = buffers.iter().map(|id| read(&arena, &outputs, id.0 as usize)).collect();

@@ -26,6 +26,7 @@ fn manifest() -> Manifest {
         buffers: vec![tricot_plan::BufferId(0), tricot_plan::BufferId(1), tricot_plan::BufferId(2)],
         symbols: vec![poly("n")],
         symbol_names: vec![],
+        nodes: vec![],
         work: None,
         how: How::Cpu(CpuLaunch { offset: 0, scratch: poly("0") }),
     };

@@ -37,6 +37,9 @@ pub struct Launch {
     /// May be empty when `how` mentions the plan's symbols only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symbol_names: Vec<Symbol>,
+    /// The user's values that it computes, as far as they have names, each with its operator; a run needs none of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// What it does, for whoever judges how fast it was; a run needs none of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub work: Option<Work>,

@@ -82,10 +82,7 @@ impl Encoded {
         }
         let shape = format!("grid {:?}, block {:?}, cluster {:?}", gpu.grid, gpu.block, gpu.cluster);
         Err(Diagnostic::error("TC0824", format!("cannot launch kernel `{}`: {}", gpu.kernel, describe(result)))
-            .at_name(
-                format!("kernel `{}`", gpu.kernel),
-                format!("{shape}, {} bytes of shared memory", gpu.shared_bytes),
-            )
+            .at_name(gpu.place(), format!("{shape}, {} bytes of shared memory", gpu.shared_bytes))
             .with_help("an error of an earlier kernel can surface here: run again with TRICOT_CUDA_BLOCKING=1"))
     }
 

@@ -96,7 +96,6 @@ pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Resu
         arguments.push(value.to_le_bytes()[..(*want as usize).min(8)].to_vec());
     }
     let grid = launch.grid.iter().map(|p| Ok(size(p)? as u32)).collect::<Result<Vec<u32>, String>>()?;
-    let threads: u32 = launch.block.iter().product();
     let mut report = Report::default();
     let mut seconds = 0.0;
     if !grid.contains(&0) {
@@ -107,7 +106,6 @@ pub fn run(case: &Case, ptx: &str, launch: &GpuLaunch, options: Options) -> Resu
             only: options.only,
             dynamic_shared: launch.shared_bytes,
             params: pack(&program, &arguments)?,
-            registers: program.bounds.maxntid.map(|_| (65_536 / threads / 8 * 8).min(168)),
             seed: options.seed,
             order: options.order,
             exact: options.exact,

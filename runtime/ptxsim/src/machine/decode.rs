@@ -59,7 +59,7 @@ pub(super) struct Decoder<'a> {
     pub(super) errors: Vec<SyntaxError>,
     pub(super) calls: Vec<String>,
     pub(super) locations: BTreeMap<u32, syntax::Location>,
-    pub(super) uses_setmaxnreg: bool,
+    pub(super) setmaxnreg: Option<u32>,
     pub(super) line: u32,
     /// The guard of the instruction that is decoded.
     pub(super) guarding: Option<(u32, bool)>,
@@ -101,7 +101,7 @@ pub fn decode(
         errors: vec![],
         calls: vec![entry.to_string()],
         locations: BTreeMap::new(),
-        uses_setmaxnreg: false,
+        setmaxnreg: None,
         line: function.line,
         guarding: None,
         used: None,
@@ -147,7 +147,7 @@ pub fn decode(
         bounds: function.bounds.clone(),
         locations: d.locations,
         files_named: module.files.clone(),
-        uses_setmaxnreg: d.uses_setmaxnreg,
+        setmaxnreg: d.setmaxnreg,
         code: d.code,
     })
 }

@@ -154,7 +154,7 @@ impl Decoder<'_> {
         if !(24..=256).contains(&count) || count % 8 != 0 {
             return Err(format!("{count} registers; multiples of 8 from 24 to 256 are possible"));
         }
-        self.note_setmaxnreg();
+        self.note_setmaxnreg(increase.then_some(count));
         Ok(Op::SetMaxNreg { count, increase })
     }
 

@@ -679,6 +679,6 @@ pub struct Program {
     /// PTX line to the line table's location.
     pub locations: BTreeMap<u32, Location>,
     pub files_named: BTreeMap<u32, String>,
-    /// Registers of a thread as the assembler reports them, from `setmaxnreg`'s launch pool.
-    pub uses_setmaxnreg: bool,
+    /// The most registers that a `setmaxnreg.inc` asks for, 255 if none does; `None` without `setmaxnreg`.
+    pub setmaxnreg: Option<u32>,
 }

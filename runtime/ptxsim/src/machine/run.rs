@@ -22,7 +22,7 @@ pub struct Launch {
     pub dynamic_shared: u32,
     /// Parameters as the program lays them out.
     pub params: Vec<u8>,
-    /// Registers of a thread at launch, for `setmaxnreg`; `None` for the kernel's `.maxnreg`.
+    /// Registers of a thread at launch, for `setmaxnreg`; `None` for the kernel's `.maxnreg`, or what ptxas would choose.
     pub registers: Option<u32>,
     /// Order of warps and moments of asynchronous operations; `None` for first come and as late as possible.
     pub seed: Option<u64>,
@@ -205,9 +205,16 @@ impl Machine<'_> {
         }
     }
 
-    /// Registers of a thread at launch: a kernel with `setmaxnreg` says them as `.maxnreg` (PTX ISA 9.7.19.5).
+    /// Registers of a thread at launch. A kernel with `setmaxnreg` says them as `.maxnreg` (PTX ISA 9.7.19.5); else ptxas 13.0
+    /// gives it as many as its largest `setmaxnreg.inc` asks for, as far as the multiprocessor's 65,536 reach for the threads
+    /// of `.maxntid`.
     pub(super) fn registers(&self) -> Option<u32> {
-        self.launch.registers.or(self.program.bounds.maxnreg)
+        let program = &self.program;
+        let chosen = || {
+            let threads: u32 = program.bounds.maxntid?.iter().product();
+            Some(program.setmaxnreg?.min(65_536 / threads.max(1) / 8 * 8))
+        };
+        self.launch.registers.or(program.bounds.maxnreg).or_else(chosen)
     }
 
     pub(super) fn random(&mut self, below: u64) -> u64 {

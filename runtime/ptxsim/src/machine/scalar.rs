@@ -243,7 +243,12 @@ impl Decoder<'_> {
         }
     }
 
-    pub(super) fn note_setmaxnreg(&mut self) {
-        self.uses_setmaxnreg = true;
+    /// Notes a `setmaxnreg` and what it asks for, if more: 255 registers without any that does.
+    pub(super) fn note_setmaxnreg(&mut self, more: Option<u32>) {
+        self.setmaxnreg = match (self.setmaxnreg, more) {
+            (None | Some(255), Some(count)) => Some(count),
+            (Some(most), Some(count)) => Some(most.max(count)),
+            (most, None) => most.or(Some(255)),
+        };
     }
 }

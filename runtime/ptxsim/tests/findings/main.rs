@@ -140,10 +140,9 @@ fn a_divergent_aligned_barrier_is_reported() {
     assert!(classes(&report).contains(&Class::Divergence), "{:?}", report.findings);
 }
 
-/// Three warpgroups: two ask for `more` registers, one gives back down to `fewer`. The kernel or its launch says how many
-/// registers a thread starts with.
-fn register_budget(fewer: u32, more: u32, launch: Option<u32>) -> Vec<Class> {
-    let bound = if launch.is_none() { ".maxnreg 168" } else { "" };
+/// Three warpgroups: two ask for `more` registers, one gives back down to `fewer`. The kernel, its launch or ptxas says how
+/// many registers a thread starts with.
+fn register_budget(fewer: u32, more: u32, launch: Option<u32>, bound: &str) -> Vec<Class> {
     let text = format!(
         ".maxntid 384 {bound}\n{START} setp.lt.u32 %p0, %a, 128; @%p0 bra LESS; setmaxnreg.inc.sync.aligned.u32 {more}; bra END;
         LESS: setmaxnreg.dec.sync.aligned.u32 {fewer}; END: bar.sync 0; ret; }}"
@@ -154,10 +153,10 @@ fn register_budget(fewer: u32, more: u32, launch: Option<u32>) -> Vec<Class> {
 
 #[test]
 fn the_register_pool_decides() {
-    for launch in [Some(168), None] {
-        assert_eq!(register_budget(24, 240, launch), []);
-        assert!(register_budget(40, 240, launch).iter().all(|c| *c == Class::Deadlock));
-        assert!(!register_budget(40, 240, launch).is_empty());
+    for (launch, bound) in [(Some(168), ""), (None, ".maxnreg 168"), (None, "")] {
+        assert_eq!(register_budget(24, 240, launch, bound), []);
+        assert!(register_budget(40, 240, launch, bound).iter().all(|c| *c == Class::Deadlock));
+        assert!(!register_budget(40, 240, launch, bound).is_empty());
     }
 }
 

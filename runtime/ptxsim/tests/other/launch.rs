@@ -11,14 +11,11 @@ use serde::Deserialize;
 use crate::data::{Data, Dtype};
 use crate::reference::{Array, Options, compute};
 
-/// One `.json` file.
+/// One `.json` file. `source` and `compiler` are for readers.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Document {
     /// Path of the PTX file, relative to this folder.
     pub ptx: String,
-    pub source: String,
-    pub compiler: String,
     pub kernels: Vec<Kernel>,
 }
 
@@ -68,7 +65,6 @@ pub enum Generator {
 
 #[derive(Debug, Deserialize)]
 pub struct Argument {
-    pub name: String,
     #[serde(flatten)]
     pub value: Value,
 }
@@ -79,7 +75,7 @@ pub enum Value {
     Pointer { buffer: String },
     Scalar { dtype: String, value: serde_json::Number },
     TensorMap(TensorMap),
-    Scratch { bytes: u64, align: u64 },
+    Scratch { bytes: u64 },
     Null,
 }
 
@@ -94,10 +90,7 @@ pub struct TensorMap {
     #[serde(rename = "box")]
     pub box_dims: Vec<u32>,
     pub element_strides: Vec<u32>,
-    pub interleave: String,
     pub swizzle: String,
-    pub l2_promotion: String,
-    pub oob_fill: String,
 }
 
 #[derive(Debug, Deserialize)]
