@@ -205,7 +205,7 @@ impl Machine<'_> {
                 let map = Map::decode(map).map_err(|_| Stop)?;
                 let tensor = map.tensor();
                 let mut runs = Runs::default();
-                let window = map.window() as usize;
+                let window = map.window();
                 let size = tensor.element as usize;
                 let Some((region, offset)) = self.bytes_at(at.cluster, Ok((dst_block, dst)), window) else {
                     return Err(Stop);

@@ -172,8 +172,8 @@ impl Map {
     }
 
     /// Bytes of shared memory that a copy spans: a swizzle wider than a row leaves gaps.
-    pub fn window(&self) -> u32 {
-        self.tensor().spread(u64::from(self.bytes())) as u32
+    pub fn window(&self) -> usize {
+        self.tensor().spread(u64::from(self.bytes())) as usize
     }
 
     /// Why an instruction cannot use the map so: its mode, its coordinates and behind them its im2col offsets.

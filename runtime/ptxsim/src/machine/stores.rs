@@ -165,7 +165,7 @@ impl Machine<'_> {
             }
             BulkStore::Tensor { map, coordinates, src, reduce } => {
                 let map = Map::decode(map).map_err(|_| Stop)?;
-                let (tensor, count, window) = (map.tensor(), map.bytes() as usize, map.window() as usize);
+                let (tensor, count, window) = (map.tensor(), map.bytes() as usize, map.window());
                 let mut runs = Runs::default();
                 let (block, start) = shared_target(at, *src);
                 let Some((region, offset)) = self.bytes_at(at.cluster, Ok((block, start)), window) else {

@@ -49,7 +49,7 @@ impl Machine<'_> {
                 self.finding(at, Class::Misaligned, Some(thread), what);
                 return Err(Stop);
             }
-            let (count, window) = (map.bytes(), map.window() as usize);
+            let (count, window) = (map.bytes(), map.window());
             match t.kind {
                 TensorKind::Load => {
                     let Some(bars) = bars else { return Err(Stop) };

@@ -70,10 +70,10 @@ impl TensorMap {
             b[48 + 8 * n..56 + 8 * n].copy_from_slice(&s.to_le_bytes());
         }
         for (n, t) in self.tile.iter().enumerate() {
-            b[80 + 2 * n..82 + 2 * n].copy_from_slice(&((t - 1) as u16).to_le_bytes());
+            b[80 + 2 * n..82 + 2 * n].copy_from_slice(&(t.wrapping_sub(1) as u16).to_le_bytes());
         }
         for (n, s) in self.element_strides.iter().enumerate() {
-            b[96 + n] = (*s - 1) as u8;
+            b[96 + n] = s.wrapping_sub(1) as u8;
         }
         b
     }
@@ -123,10 +123,11 @@ impl TensorMap {
             fill: self.fill_nan.into(),
             ..Tiled::default()
         };
-        tiled.dims[..self.dims.len()].copy_from_slice(&self.dims);
-        tiled.strides[..self.strides.len()].copy_from_slice(&self.strides);
-        tiled.boxes[..self.tile.len()].copy_from_slice(&self.tile);
-        tiled.steps[..self.element_strides.len()].copy_from_slice(&self.element_strides);
+        // More than the arrays hold is a rank that is refused.
+        tiled.dims.iter_mut().zip(&self.dims).for_each(|(to, from)| *to = *from);
+        tiled.strides.iter_mut().zip(&self.strides).for_each(|(to, from)| *to = *from);
+        tiled.boxes.iter_mut().zip(&self.tile).for_each(|(to, from)| *to = *from);
+        tiled.steps.iter_mut().zip(&self.element_strides).for_each(|(to, from)| *to = *from);
         tiled.check()
     }
 
@@ -169,8 +170,10 @@ impl TensorMap {
         if n == 0 { self.tile[0] } else { self.tile[n].div_ceil(self.element_strides[n]) }
     }
 
+    /// Bytes of a box; a box larger than any memory counts as `u32::MAX`.
     pub fn box_bytes(&self) -> u32 {
-        (0..self.tile.len()).map(|n| self.taken(n)).product::<u32>() * self.element
+        let bytes = (0..self.tile.len()).fold(u64::from(self.element), |n, d| n.saturating_mul(self.taken(d).into()));
+        u32::try_from(bytes).unwrap_or(u32::MAX)
     }
 
     /// The bytes of an element out of bounds: zero, or for floats of every width a NaN of halves 7ff7 (as recorded; the ISA

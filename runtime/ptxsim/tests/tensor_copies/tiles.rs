@@ -108,3 +108,33 @@ fn tensor_reductions_of_every_type() {
         }
     }
 }
+
+/// A box of 2^40 elements is no box of shared memory.
+#[test]
+fn boxes_beyond_any_memory_are_out_of_bounds() {
+    for swizzle in [0, 3] {
+        let map = |address| {
+            let inner = if swizzle == 0 { 256 } else { 8 };
+            let map = TensorMap {
+                address,
+                elemtype: 10,
+                element: 2,
+                dims: vec![256; 5],
+                strides: vec![512, 1 << 17, 1 << 25, 1 << 33],
+                tile: vec![inner, 256, 256, 256, 256],
+                element_strides: vec![1; 5],
+                swizzle,
+                interleave: 0,
+                fill_nan: false,
+            };
+            assert_eq!(map.check(), Ok(()));
+            map.encode()
+        };
+        let load = "cp.async.bulk.tensor.5d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%r0], [%d1, {0, 0, 0, 0, 0}], [%r5];";
+        let store = "cp.async.bulk.tensor.5d.global.shared::cta.tile.bulk_group [%d1, {0, 0, 0, 0, 0}], [%r0];";
+        for text in [text(load, 1024, ""), text("", 1024, store)] {
+            let (report, ..) = run(&text, map, numbers(64), vec![0; BYTES]);
+            assert_eq!(report.findings.iter().map(|f| f.class).collect::<Vec<_>>(), [Class::OutOfBounds]);
+        }
+    }
+}
