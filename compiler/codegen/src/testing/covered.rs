@@ -57,8 +57,9 @@ pub const COVERED: &[Covered] = &[
     covered(
         "attention_trilinear_",
         "ld.shared.v2.b32 address 1 +8",
-        30,
-        "the loads of the greatest score of all rows; the row that one of them skips is not the greatest",
+        32,
+        "the loads of the greatest score of all rows, which only scales: the row that one of them skips is not the greatest, or the \
+         result is rounded to the same",
     ),
     covered(
         "softmax_",
