@@ -138,7 +138,7 @@ pub fn run(program: &Program, launch: &Launch, global: &mut Global, constants: R
         let _ = machine.schedule();
     }
     if let Some(trail) = &machine.trail {
-        machine.report.order = trail.explain(|who| machine.name(who));
+        machine.report.order = trail.explain(|who| machine.name(who), |index| machine.global.name(index).to_string());
     }
     machine.report.instructions = machine.steps;
     machine.report.lane_instructions = machine.lane_steps;

@@ -268,6 +268,16 @@ fn the_chain_between_two_accesses_is_shown() {
     assert!(order[2].contains("passes phase 0"), "{order:#?}");
     let order = explain(text, "ld.shared", "st.shared", 1);
     assert!(order.len() == 1 && order[0].contains("no access"), "{order:#?}");
+    let flag = "setp.ne.u32 %p0, %a, 0; @%p0 bra END; mov.u32 %r7, %ctaid.x; setp.ne.u32 %p1, %r7, 0; @%p1 bra READ;
+        st.global.u32 [%d0+64], 7; st.release.gpu.global.u32 [%d0], 1; bra END;
+        READ: ld.acquire.gpu.global.u32 %r3, [%d0]; setp.eq.u32 %p2, %r3, 0; @%p2 bra READ; ld.global.u32 %r4, [%d0+64];
+        st.global.u32 [%d0+128], %r4; END:";
+    let order = explain(flag, "[%d0+64], 7", "%r4, [%d0+64]", 2);
+    assert!(order.len() == 4 && order[0].contains("warp 0 of block (0, 0, 0) accesses byte 64 of `out`"), "{order:#?}");
+    assert!(
+        order[1].contains("arrives at byte 0 of `out`") && order[2].contains("block (1, 0, 0) passes"),
+        "{order:#?}"
+    );
 }
 
 /// `init` threads arrive at the mbarrier at `%r5`; `%p0` says that a thread is not the first.

@@ -26,20 +26,21 @@ pub enum Post {
     Stores(Who, u32),
 }
 
-impl std::fmt::Display for Post {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Post {
+    /// In words; `buffer` names a buffer of global memory.
+    fn text(&self, buffer: &impl Fn(usize) -> String) -> String {
         match self {
-            Post::Bar(_, _, id, generation) => write!(f, "barrier {id}, its {generation}. time"),
-            Post::Cluster(_, generation) => write!(f, "the cluster barrier, its {generation}. time"),
+            Post::Bar(_, _, id, generation) => format!("barrier {id}, its {generation}. time"),
+            Post::Cluster(_, generation) => format!("the cluster barrier, its {generation}. time"),
             Post::Phase(_, block, address, phase) => {
-                write!(f, "phase {phase} of the mbarrier at shared address {address} of block {block} of the cluster")
+                format!("phase {phase} of the mbarrier at shared address {address} of block {block} of the cluster")
             }
             Post::Word(_, Spot::Shared(block, offset)) => {
-                write!(f, "shared address {offset} of block {block} of the cluster")
+                format!("shared address {offset} of block {block} of the cluster")
             }
-            Post::Word(_, Spot::Global(buffer, offset)) => write!(f, "byte {offset} of buffer {buffer}"),
-            Post::Copy(_) => f.write_str("a copy"),
-            Post::Stores(_, n) => write!(f, "the first {n} bulk stores"),
+            Post::Word(_, Spot::Global(index, offset)) => format!("byte {offset} of `{}`", buffer(*index)),
+            Post::Copy(_) => "a copy".into(),
+            Post::Stores(_, n) => format!("the first {n} bulk stores"),
         }
     }
 }
@@ -96,17 +97,17 @@ impl Trail {
         }
     }
 
-    /// The chain in words; `name` names an agent.
-    pub fn explain(&self, name: impl Fn(Who) -> String) -> Vec<String> {
+    /// The chain in words; `name` names an agent, `buffer` a buffer of global memory.
+    pub fn explain(&self, name: impl Fn(Who) -> String, buffer: impl Fn(usize) -> String) -> Vec<String> {
         let (a, b) = self.lines;
         let Some((word, first, second)) = self.pair else {
             return vec![format!("no access at PTX line {b} is ordered after one at PTX line {a} to the same word")];
         };
-        let place = Post::Word(None, word);
+        let place = Post::Word(None, word).text(&buffer);
         let mut out = vec![format!("PTX line {}: {} accesses {place}", first.line, name(first.who))];
         for event in self.chain(first, second) {
             let does = if event.leaves { "arrives at" } else { "passes" };
-            out.push(format!("PTX line {}: {} {does} {}", event.line, name(event.who), event.post));
+            out.push(format!("PTX line {}: {} {does} {}", event.line, name(event.who), event.post.text(&buffer)));
         }
         out.push(format!("PTX line {}: {} accesses it", second.line, name(second.who)));
         out
