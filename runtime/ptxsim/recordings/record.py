@@ -243,6 +243,8 @@ def main():
     (output / "copies.json").unlink()
     recording["scalar"] = [row["opcode"] for row in programs["scalar"]]
     recording["matrix"] = [form["opcode"] for form in programs["matrix"]]
+    recording["copies"] = [copy["name"] for copy in programs["copies"]]
+    recording["timings"] = [pattern["name"] for pattern in programs["timings"]["patterns"]]
     recording["blake2b"] = {p: hashlib.blake2b((output / f"{p}.out").read_bytes(), digest_size=16).hexdigest() for p in PARTS}
     (output / "recording.json").write_text(json.dumps(recording, indent=1))
     print({p: (output / f"{p}.out").stat().st_size for p in PARTS})

@@ -3,9 +3,9 @@
 #[path = "../numerics/recording/mod.rs"]
 mod recording;
 
-use recording::HEADER;
 use recording::copies::{Copy, copies};
 use recording::maps::{Case, Im2col, cases, im2col_cases};
+use recording::{HEADER, outputs};
 use tricot_ptxsim::machine::im2col::Map;
 use tricot_ptxsim::machine::{tensormap::element_bytes, tiled::Tiled};
 use tricot_ptxsim::{Class, Device, Im2colMap, Launch, TensorMap, pack};
@@ -80,7 +80,10 @@ fn copies_leave_the_bytes_of_the_hardware() {
         bytes
     };
     let (mut failures, mut illegal) = (vec![], 0);
-    for (number, copy) in copies().iter().enumerate() {
+    let copies = copies();
+    let names: Vec<&str> = copies.iter().map(|copy| copy.name.as_str()).collect();
+    outputs::is_recorded(&outputs::folder(concat!(env!("CARGO_MANIFEST_DIR"), "/recordings")), "copies", &names);
+    for (number, copy) in copies.iter().enumerate() {
         let status = u16::from_le_bytes([take(1)[0], take(1)[0]]);
         let theirs = if status == 0 { take(copy.result_bytes()) } else { &[] };
         let what = match run(copy) {

@@ -1,6 +1,9 @@
 //! What the hardware answered.
 
-use std::{env, fs, path::PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
 use super::matrix::Form;
 use super::scalar::{Row, SETS};
@@ -10,8 +13,19 @@ pub fn folder(usual: &str) -> PathBuf {
     env::var_os("PTX_RECORDING").map_or_else(|| usual.into(), PathBuf::from)
 }
 
+/// Panics unless a part of recording.json names these programs in this order: what is added or moved must be recorded anew.
+pub fn is_recorded(folder: &Path, part: &str, names: &[&str]) {
+    let text = fs::read_to_string(folder.join("recording.json")).expect("recording.json");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("recording.json is JSON");
+    let recorded = json[part].as_array().unwrap_or_else(|| panic!("recording.json has no {part}"));
+    assert_eq!(recorded.len(), names.len(), "programs of {part} recorded, and programs");
+    for (number, (recorded, name)) in recorded.iter().zip(names).enumerate() {
+        assert_eq!(recorded.as_str(), Some(*name), "{part} {number}");
+    }
+}
+
 /// The recorded results of each row's sets.
-pub fn scalar(folder: &std::path::Path, rows: &[Row]) -> Vec<Vec<u64>> {
+pub fn scalar(folder: &Path, rows: &[Row]) -> Vec<Vec<u64>> {
     let words = fs::read(folder.join("scalar.out")).expect("scalar.out: see record.py for the command that makes it");
     let bytes = |row: &Row| row.bits as usize / 8;
     let length: usize = rows.iter().map(|row| SETS * bytes(row)).sum();
@@ -28,7 +42,7 @@ pub fn scalar(folder: &std::path::Path, rows: &[Row]) -> Vec<Vec<u64>> {
 }
 
 /// The recorded words of each form: trial by trial, thread by thread.
-pub fn matrix(folder: &std::path::Path, forms: &[Form]) -> Vec<Vec<u32>> {
+pub fn matrix(folder: &Path, forms: &[Form]) -> Vec<Vec<u32>> {
     let bytes = fs::read(folder.join("matrix.out")).expect("matrix.out: see record.py for the command that makes it");
     let count = |form: &Form| (form.trials * form.threads() * form.d_words()) as usize;
     let length: usize = forms.iter().map(|form| 4 * count(form)).sum();
