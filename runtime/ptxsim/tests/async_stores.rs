@@ -191,6 +191,25 @@ fn mistakes_with_asynchronous_stores_are_named() {
     assert!(classes(&report).contains(&Class::Race), "{:?}", report.findings);
 }
 
+/// Hardware ends what is for clusters with an illegal instruction where there is none, if only one of one block.
+#[test]
+fn a_launch_without_clusters_is_named() {
+    let copy = "cp.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes [%r3], [%r3+1024], 16, [%r5];";
+    for send in [format!("{ST}.b32 [%r3], %a, [%r5];"), format!("{RED}.add.u32 [%r3], %a, [%r5];"), copy.into()] {
+        let text = text(0, &format!("DONE2: {send}")).replace("setp.eq.u32 %p1, %rank, 0", "setp.eq.u32 %p1, %rank, 7");
+        let alone = |l: &mut Launch| (l.grid, l.cluster) = ([1; 3], [1; 3]);
+        let (report, _) = run(&text, alone);
+        assert!(classes(&report).contains(&Class::Trap), "{send}: {:?}", report.findings);
+        let one = text.replace(
+            ".visible .entry k(.param .u64 out)",
+            ".visible .entry k(.param .u64 out) .reqnctapercluster 1, 1, 1",
+        );
+        assert_ne!(one, text);
+        let (report, _) = run(&one, alone);
+        assert!(!classes(&report).contains(&Class::Trap), "{send}: {:?}", report.findings);
+    }
+}
+
 #[test]
 fn forms_that_do_not_exist_are_refused_with_their_line() {
     let forms = [

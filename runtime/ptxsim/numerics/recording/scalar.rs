@@ -40,8 +40,11 @@ impl Row {
             text = text.replace(&format!("${}", ["a", "b", "c", "e"][k]), &format!("%x{k}"));
         }
         text = text.replace("$d", "%y");
+        // What hands data from block to block wants a launch of clusters.
+        let cluster =
+            if self.opcode.contains("shared::cluster") { " .explicitcluster .reqnctapercluster 1, 1, 1" } else { "" };
         format!(
-            ".visible .entry {name}(.param .u64 in, .param .u64 out)\n{{\n  .reg .b32 %t;\n  .reg .b64 %in, %out;\n  .reg .pred %p, %q;\n  .reg .b{bits} %y, %z;\n  \
+            ".visible .entry {name}(.param .u64 in, .param .u64 out){cluster}\n{{\n  .reg .b32 %t;\n  .reg .b64 %in, %out;\n  .reg .pred %p, %q;\n  .reg .b{bits} %y, %z;\n  \
              ld.param.u64 %in, [in];\n  ld.param.u64 %out, [out];\n  mov.u32 %t, %tid.x;\n  mad.wide.u32 %in, %t, 32, %in;\n  \
              mad.wide.u32 %out, %t, 8, %out;\n{body}  {text}\n  st.global.b{bits} [%out], %y;\n  ret;\n}}\n\n",
             bits = self.bits
@@ -107,6 +110,7 @@ pub fn rows() -> Vec<Row> {
     pack_rows(&mut r);
     video_rows(&mut r);
     atomic_rows(&mut r);
+    asynchronous_rows(&mut r);
     r.0
 }
 
@@ -443,6 +447,70 @@ fn atomic_rows(r: &mut Rows) {
             // Compared with what is there, and with something else.
             let text = around(k.bits(), "@ %z, [~], #, $c;");
             r.text(&format!("atom.{space}.cas.{ty};{{$a,$b}}"), k.bits(), &[k, k, k], &text);
+        }
+    }
+}
+
+/// Reductions by copies: what 16 bytes of memory that held `a` hold afterwards, and by `red.async`. Each thread has memory and an
+/// mbarrier of its own; its input gives way to global memory.
+fn asynchronous_rows(r: &mut Rows) {
+    const START: &str = "{ .shared .align 16 .b8 sm[4096]; .shared .align 8 .b8 bars[1024]; .reg .b32 %at, %to, %bar; .reg .pred %w; \
+        mov.u32 %at, sm; mad.lo.u32 %at, %t, 16, %at; add.u32 %to, %at, 2048; mov.u32 %bar, bars; mad.lo.u32 %bar, %t, 8, %bar;";
+    const WAIT: &str = "W: mbarrier.try_wait.parity.shared.b64 %w, [%bar], 0; @!%w bra W;";
+    let fill = |k: Kind, space: &str, to: &str, value: &str| -> String {
+        let store = |at: u32| format!("st.{space}.b{} [{to}+{at}], {value}; ", k.bits());
+        (0..16).step_by(k.bits() as usize / 8).map(store).collect()
+    };
+    let barrier = |bytes: u32| {
+        format!(
+            "mbarrier.init.shared.b64 [%bar], 1; fence.proxy.async; mbarrier.arrive.expect_tx.shared.b64 _, [%bar], {bytes};"
+        )
+    };
+    let global: [(&str, &[&str]); 8] = [
+        ("add", &["u32", "s32", "u64", "f32", "f64", "noftz.f16", "noftz.bf16"]),
+        ("min", &["u32", "s32", "u64", "s64", "f16", "bf16"]),
+        ("max", &["u32", "s32", "u64", "s64", "f16", "bf16"]),
+        ("inc", &["u32"]),
+        ("dec", &["u32"]),
+        ("and", &["b32", "b64"]),
+        ("or", &["b32", "b64"]),
+        ("xor", &["b32", "b64"]),
+    ];
+    for (op, types) in global {
+        for ty in types {
+            let k = kind(ty.rsplit('.').next().expect("a type"));
+            let (source, target) = (fill(k, "shared", "%at", "$b"), fill(k, "global", "%in", "$a"));
+            let opcode = format!("cp.reduce.async.bulk.global.shared::cta.bulk_group.{op}.{ty}");
+            let text = format!(
+                "{START} {source}{target}fence.proxy.async; {opcode} [%in], [%at], 16; cp.async.bulk.commit_group; \
+                 cp.async.bulk.wait_group 0; ld.volatile.global.b{} $d, [%in]; }}",
+                k.bits()
+            );
+            r.0.push(Row { opcode, operands: vec![k, k], bits: k.bits(), text });
+        }
+    }
+    let shared: [(&str, &[&str]); 8] = [
+        ("add", &["u32", "s32", "u64"]),
+        ("min", &["u32", "s32"]),
+        ("max", &["u32", "s32"]),
+        ("inc", &["u32"]),
+        ("dec", &["u32"]),
+        ("and", &["b32"]),
+        ("or", &["b32"]),
+        ("xor", &["b32"]),
+    ];
+    for (op, types) in shared {
+        for ty in types {
+            let k = kind(ty);
+            let (source, target) = (fill(k, "shared", "%at", "$b"), fill(k, "shared", "%to", "$a"));
+            let end = format!("{WAIT} ld.shared.b{} $d, [%to]; }}", k.bits());
+            let opcode =
+                format!("cp.reduce.async.bulk.shared::cluster.shared::cta.mbarrier::complete_tx::bytes.{op}.{ty}");
+            let text = format!("{START} {source}{target}{} {opcode} [%to], [%at], 16, [%bar]; {end}", barrier(16));
+            r.0.push(Row { opcode, operands: vec![k, k], bits: k.bits(), text });
+            let opcode = format!("red.async.relaxed.cluster.shared::cluster.mbarrier::complete_tx::bytes.{op}.{ty}");
+            let text = format!("{START} {target}{} {opcode} [%to], $b, [%bar]; {end}", barrier(k.bits() / 8));
+            r.0.push(Row { opcode, operands: vec![k, k], bits: k.bits(), text });
         }
     }
 }

@@ -6,7 +6,6 @@ mod recording;
 
 mod evaluate;
 
-
 use evaluate::{Expect, evaluate};
 use recording::outputs;
 use recording::scalar::{SETS, rows};

@@ -28,7 +28,20 @@ pub struct Write {
 }
 
 impl Machine<'_> {
+    /// What hands data from block to block wants a launch of clusters, be they of one block: an H100 ends it otherwise with an
+    /// illegal instruction, also within a block, which neither the ISA nor ptxas says.
+    pub(super) fn wants_cluster(&mut self, at: At, thread: u32, what: &str) -> Result<(), Stop> {
+        if self.program.bounds.cluster.is_some() || self.launch.cluster != [1; 3] {
+            return Ok(());
+        }
+        let what = format!("{what} in a launch without clusters is an illegal instruction");
+        self.finding(at, Class::Trap, Some(thread), what);
+        Err(Stop)
+    }
+
     pub(super) fn async_store(&mut self, at: At, warp: &mut Warp, s: &AsyncStore, mask: u32) -> Result<(), Stop> {
+        let name = if s.reduce.is_some() { "`red.async`" } else { "`st.async`" };
+        self.wants_cluster(at, warp.index * 32 + mask.trailing_zeros(), name)?;
         let (to, bars) = (self.addresses(at, warp, s.addr, mask), self.addresses(at, warp, s.barrier, mask));
         let (size, bytes) = (s.size as usize, s.size as usize * s.src.len());
         let sources: Vec<_> = s.src.iter().map(|slot| read(warp, *slot)).collect();

@@ -102,6 +102,9 @@ impl Machine<'_> {
                 }
             }
             Op::BulkLoad { dst, src, size, barrier, multicast, from_shared, reduce } => {
+                if *from_shared {
+                    self.wants_cluster(at, thread(mask.trailing_zeros()), "a bulk copy between blocks")?;
+                }
                 let (to, from) = (self.addresses(at, warp, *dst, mask), self.addresses(at, warp, *src, mask));
                 let bars = self.addresses(at, warp, *barrier, mask);
                 for lane in lanes(mask) {

@@ -58,7 +58,7 @@ impl Expect {
 pub fn evaluate(opcode: &str, x: &[u64]) -> Option<Expect> {
     let (opcode, immediate) = opcode.split_once(';').unwrap_or((opcode, ""));
     let parts: Vec<&str> = opcode.split('.').collect();
-    if let "atom" | "red" = parts[0] {
+    if let ("atom" | "red", _) | ("cp", Some(&"reduce")) = (parts[0], parts.get(1)) {
         return atomics::evaluate(&parts, immediate, x).map(Expect::Exact);
     }
     if opcode.starts_with('v') {
