@@ -211,7 +211,7 @@ impl Machine<'_> {
     pub(super) fn registers(&self) -> Option<u32> {
         let program = &self.program;
         let chosen = || {
-            let threads: u32 = program.bounds.maxntid?.iter().product();
+            let threads = program.bounds.maxntid?.iter().fold(1u32, |n, side| n.saturating_mul(*side));
             Some(program.setmaxnreg?.min(65_536 / threads.max(1) / 8 * 8))
         };
         self.launch.registers.or(program.bounds.maxnreg).or_else(chosen)

@@ -20,7 +20,7 @@ impl Machine<'_> {
         let by_shared = (233_472 / shared).max(1);
         let by_threads = u64::from(2048 / threads.next_multiple_of(32)).max(1);
         let registers = self.registers().unwrap_or(32);
-        let by_registers = u64::from(65536 / (registers.max(1) * threads.next_multiple_of(32))).max(1);
+        let by_registers = (65_536 / (u64::from(registers.max(1)) * u64::from(threads.next_multiple_of(32)))).max(1);
         let blocks = by_shared.min(by_threads).min(by_registers).min(32) * 132;
         let size: u64 = self.launch.cluster.iter().map(|n| u64::from(*n)).product();
         (blocks / size).max(1) as usize

@@ -180,6 +180,10 @@ fn hostile_texts_are_errors() {
     assert!(load(&format!(".visible .entry k() {{ {} ", "{".repeat(100_000))).is_err());
     let (report, _) = run("{ ret; }", 4, |l| l.grid = [u32::MAX, 1, 1]);
     assert_eq!(classes(&report), [Class::Trap]);
+    let (report, _) = run(".maxnreg 4000000000 { ret; }", 4, |_| {});
+    assert_eq!(classes(&report), []);
+    let (report, _) = run(".maxntid 4000000, 4000, 4000 { setmaxnreg.dec.sync.aligned.u32 24; ret; }", 4, |_| {});
+    assert!(classes(&report).iter().all(|c| *c == Class::RegisterPool), "{:?}", report.findings);
 }
 
 #[test]
