@@ -170,12 +170,13 @@ impl Planner<'_> {
         }
     }
 
-    /// The user's names of values, in the order of the graph, with the operator.
+    /// The user's names of values, in the order of the graph, with the operator. An output has a name of its own.
     fn names(&self, values: &BTreeSet<ValueId>) -> Vec<String> {
         let nodes: BTreeSet<_> = values.iter().map(|v| v.node).collect();
         let named = |id: &NodeId| {
             let node = self.flat.function.node(*id);
-            let name = node.names.iter().find(|name| !name.is_empty())?;
+            let output = || self.flat.function.outputs.iter().find(|o| o.value.node == *id).map(|o| &o.name);
+            let name = node.names.iter().find(|name| !name.is_empty()).or_else(output)?;
             let op = node.origin.as_ref().map_or(node.op.name, |o| &o.op);
             Some(format!("%{name} {op}"))
         };
