@@ -172,11 +172,11 @@ impl Machine<'_> {
     fn check_launch(&mut self) -> Result<(), Stop> {
         let l = self.launch;
         let at = At { cluster: 0, block: 0, line: 0, pc: 0 };
-        let threads = l.block.iter().map(|n| u64::from(*n)).product::<u64>();
-        let cluster = l.cluster.iter().map(|n| u64::from(*n)).product::<u64>();
+        let threads = l.block.iter().fold(1u64, |all, n| all.saturating_mul(u64::from(*n)));
+        let cluster = l.cluster.iter().fold(1u64, |all, n| all.saturating_mul(u64::from(*n)));
         let shared = self.program.static_shared + u64::from(l.dynamic_shared);
         let bounds = &self.program.bounds;
-        let product = |b: [u32; 3]| b.iter().map(|n| u64::from(*n)).product::<u64>();
+        let product = |b: [u32; 3]| b.iter().fold(1u64, |all, n| all.saturating_mul(u64::from(*n)));
         let problem = if !(1..=1024).contains(&threads) {
             Some((Class::Trap, format!("a block of {threads} threads; 1 to 1024 are possible")))
         } else if !(1..=16).contains(&cluster) {
